@@ -1,0 +1,1 @@
+"""One pass over each batch of source events: decode, hold, dedupe, progress."""

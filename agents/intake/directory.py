@@ -1,0 +1,147 @@
+"""Reference data as the steps ask for it: is this id known, where did that rep belong on that day.
+
+Built once per published version and never changed; a step that holds one sees one consistent company.
+"""
+
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from schemas.reference import LEVELS, Hcp, Institution, OrganisationNode, Product, Reference, Rep
+
+Row = TypeVar("Row", bound=Reference)
+
+
+class Node(NamedTuple):
+    """One node of the organisation tree."""
+
+    level: str
+    node_id: str
+
+
+#: Nodes above a rep, lowest first; levels the company does not use are left out.
+Path = tuple[Node, ...]
+
+
+class Timeline(Generic[Row]):
+    """The rows of one key in order of `effective_from`."""
+
+    __slots__ = ("days", "rows")
+
+    def __init__(self, rows: Iterable[Row]) -> None:
+        self.rows = sorted(rows, key=lambda row: row.effective_from)
+        self.days = [row.effective_from for row in self.rows]
+
+    def on(self, day: date) -> Row | None:
+        """The row in force on `day`; None before the first."""
+        index = bisect_right(self.days, day)
+        return self.rows[index - 1] if index else None
+
+
+def _timelines(rows: Sequence[Any]) -> dict[str, Timeline[Any]]:
+    grouped: dict[str, list[Any]] = defaultdict(list)
+    for row in rows:
+        grouped[row.key[0]].append(row)
+    return {key: Timeline(of_key) for key, of_key in grouped.items()}
+
+
+class Directory:
+    """An immutable view of the reference data.
+
+    Args:
+        rows: reference rows by kind (`rep`, `node`, `institution`, `product`, `hcp`, …), newest text of each
+            (key, effective_from).
+        version: the published version the rows belong to; higher is newer.
+    """
+
+    def __init__(self, rows: Mapping[str, Sequence[Reference]], version: int = 0) -> None:
+        self.version = version
+        self.reps: dict[str, Timeline[Rep]] = _timelines(rows.get("rep", ()))
+        self.nodes: dict[str, Timeline[OrganisationNode]] = _timelines(rows.get("node", ()))
+        self.institutions: dict[str, Timeline[Institution]] = _timelines(rows.get("institution", ()))
+        self.products: dict[str, Timeline[Product]] = _timelines(rows.get("product", ()))
+        self.hcps: dict[str, Timeline[Hcp]] = _timelines(rows.get("hcp", ()))
+        self.breaks = sorted(
+            {day.toordinal() for tree in (self.reps, self.nodes) for line in tree.values() for day in line.days}
+        )
+        self._paths: dict[tuple[str, int], Path] = {}
+        self._lines: dict[tuple[str, int], str | None] = {}
+
+    def path(self, rep_id: str, day: int) -> Path:
+        """Nodes above `rep_id` on the day with ordinal `day`, lowest first; empty when it belongs to no team."""
+        segment = bisect_right(self.breaks, day)
+        path = self._paths.get((rep_id, segment))
+        if path is None:
+            path = self._paths[rep_id, segment] = self._climb(rep_id, date.fromordinal(day))
+        return path
+
+    def _climb(self, rep_id: str, day: date) -> Path:
+        line = self.reps.get(rep_id)
+        rep = line.on(day) if line else None
+        node_id = rep.team_id if rep else None
+        path: list[Node] = []
+        while node_id is not None and node_id in self.nodes:
+            node = self.nodes[node_id].on(day)
+            if node is None or (path and LEVELS.index(node.level) <= LEVELS.index(path[-1].level)):
+                break  # not yet founded, or a loop: what is above counts nothing
+            path.append(Node(node.level, node_id))
+            node_id = node.parent_id
+        return tuple(path)
+
+    def line_of(self, product_id: str, day: int) -> str | None:
+        """Product line of `product_id` on the day with ordinal `day`; None when it has none."""
+        key = (product_id, day)
+        if key not in self._lines:
+            timeline = self.products.get(product_id)
+            product = timeline.on(date.fromordinal(day)) if timeline else None
+            self._lines[key] = product.line_id if product else None
+        return self._lines[key]
+
+    def unknown(self, event: Any) -> list[str]:
+        """What the event names and nobody published, as 'rep R99'; empty when all is known.
+
+        A name counts as known from the first publication on, whatever its `effective_from`: an event dated before
+        is a question of validity, not of identity.
+        """
+        missing = [
+            f"{kind} {value}"
+            for kind, value, known in (
+                ("rep", getattr(event, "rep_id", None), self.reps),
+                ("institution", getattr(event, "institution_id", None), self.institutions),
+                ("HCP", getattr(event, "hcp_id", None), self.hcps),
+                ("product", getattr(event, "product_id", None), self.products),
+            )
+            if value is not None and value not in known
+        ]
+        details = getattr(event, "details", ()) or ()
+        return missing + [f"product {item.product_id}" for item in details if item.product_id not in self.products]
+
+    def places_alike(self, other: "Directory", kinds: Iterable[str] = ()) -> bool:
+        """Whether `other` puts every rep and product of this directory where this one does, on every day.
+
+        Args:
+            other: a newer directory.
+            kinds: reference kinds that filters read; their rows must be the same, too.
+        """
+        days = sorted({1, *self.breaks, *other.breaks})
+        return (
+            all(self.path(rep_id, day) == other.path(rep_id, day) for rep_id in self.reps for day in days)
+            and all(_lines(line) == _lines(other.products.get(product)) for product, line in self.products.items())
+            and all(_same_rows(getattr(self, f"{kind}s"), getattr(other, f"{kind}s")) for kind in kinds)
+        )
+
+
+def _lines(timeline: Timeline[Product] | None) -> list[tuple[date, str | None]]:
+    """The days a product changes its line."""
+    changes: list[tuple[date, str | None]] = []
+    for row in timeline.rows if timeline else ():
+        if (changes[-1][1] if changes else None) != row.line_id:
+            changes.append((row.effective_from, row.line_id))
+    return changes
+
+
+def _same_rows(old: Mapping[str, Timeline[Any]], new: Mapping[str, Timeline[Any]]) -> bool:
+    """Whether every key of `old` has the same rows in `new`."""
+    return all(key in new and new[key].rows == timeline.rows for key, timeline in old.items())

@@ -1,0 +1,76 @@
+"""A shard made anew from the events that are stored, when its state is lost or a policy or the organisation changed."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from agents.intake.shard import Shard
+from agents.progress.cells import REP, Entity, Slot, blank
+from agents.progress.plan import Plan
+from agents.progress.state import ProgressState
+
+
+class StoredEvent(NamedTuple):
+    """An event as ClickHouse holds it."""
+
+    kind: str
+    event: Any
+    content: int
+
+
+def replay(shard: Shard, events: Iterable[StoredEvent], now: datetime) -> int:
+    """Enter stored events into an empty shard; returns how many."""
+    count = 0
+    for item in events:
+        shard.replay(item.kind, item.event, item.content, now)
+        count += 1
+    return count
+
+
+def carry_over(old: ProgressState, new: ProgressState) -> None:
+    """Keep what others said: node totals, ledger members, and what reps were credited with."""
+    for (level, entity_id), entity in old.entities.items():
+        if level != REP:
+            new.entities[level, entity_id] = entity
+            continue
+        for slot in _slots(entity):
+            if slot.children:
+                kept = new.entity(level, entity_id).slot(slot.bucket, slot.path)
+                kept.children = slot.children
+                kept.cells = {key: cell for key, cell in slot.cells.items() if _is_credit(key)}
+    new.members = old.members
+
+
+def withdraw(old: ProgressState, new: ProgressState) -> None:
+    """Say zero where the old state said something and the new one is silent, then say everything again."""
+    for (level, entity_id), entity in old.entities.items():
+        if level == REP:
+            for slot in _slots(entity):
+                _withdraw_slot(slot, new, new.entity(level, entity_id))
+    for name, report in old.reports.items():
+        fresh = new.reports.setdefault(name, {})
+        first_ever = old.plan.by_kpi[name[1]].first_ever
+        for key, entry in report.items():
+            if key not in fresh:
+                fresh[key] = [None] * len(entry) if first_ever else [0, *entry[1:]]
+    new.mark_all()
+
+
+def _withdraw_slot(slot: Slot, new: ProgressState, entity: Entity) -> None:
+    for key, cell in slot.cells.items():
+        if not _is_credit(key):
+            cells = entity.slot(slot.bucket, slot.path).cells
+            if key not in cells:
+                cells[key] = _zero(cell, new.plan, key)
+
+
+def _zero(cell: list[Any], plan: Plan, key: str) -> list[Any]:
+    return blank(len(cell), plan.lasts.get(key.partition("|")[0], ()))
+
+
+def _is_credit(key: str) -> bool:
+    return key.startswith("@")
+
+
+def _slots(entity: Entity) -> list[Slot]:
+    return [slot for paths in entity.slots.values() for slot in paths.values()]

@@ -1,0 +1,263 @@
+"""One shard: everything about the reps of one partition, and the one pass that takes a batch into it.
+
+The steps, in order: size, decode, key, time, known (or held), dedupe, cells. A step that refuses or raises sends that
+event to the dead letters under the step's name; the other events go on. Pure: it knows neither Kafka nor a clock.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+import numpy as np
+import orjson
+
+from agents.intake.decode import RefusedError, check_time, decode
+from agents.intake.seen import Seen, content_hash, identity_hash
+from agents.progress.state import ProgressState
+from schemas.events import MODEL_OF_TOPIC, Event, RepEvent
+from schemas.policy import Unit
+from schemas.rows import EVENT_TABLES, Row
+
+_RECORDED_AT = {kind: table.names.index("recorded_at") for kind, table in EVENT_TABLES.items()}
+
+
+class Record(NamedTuple):
+    """A message as it came."""
+
+    key: bytes | None
+    value: bytes | None
+    offset: int
+
+
+class Letter(NamedTuple):
+    """A message that could not be used."""
+
+    topic: str
+    record: Record
+    step: str
+    error_class: str
+    message: str
+
+
+class Held(NamedTuple):
+    """An event that waits for the reference data it names."""
+
+    topic: str
+    record: Record
+    until: datetime
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What the pass refuses."""
+
+    max_bytes: int
+    future_tolerance: timedelta
+    grace: timedelta
+    """How long an event waits for reference data."""
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Which keys belong to this shard."""
+
+    shard: int
+    partitions: int
+    shard_of: Callable[[str, int], int]
+
+    def holds(self, key: str) -> bool:
+        """Whether messages with this key belong here."""
+        return self.shard_of(key, self.partitions) == self.shard
+
+
+class _Candidate(NamedTuple):
+    topic: str
+    record: Record
+    event: Event
+    row: Row
+    identity: int
+    content: int
+
+
+@dataclass
+class Output:
+    """What a shard produced since the last checkpoint, besides its state."""
+
+    rows: dict[str, list[Row]] = field(default_factory=lambda: defaultdict(list))
+    """Rows for ClickHouse by event kind, technical columns included."""
+    letters: list[Letter] = field(default_factory=list)
+    seen: list[tuple[int, int]] = field(default_factory=list)
+
+    @property
+    def size(self) -> int:
+        """Rows and letters waiting."""
+        return len(self.letters) + sum(len(rows) for rows in self.rows.values())
+
+
+class Shard:
+    """State and output of one partition of all source topics.
+
+    Args:
+        placement: which keys belong here.
+        progress: the cells.
+        limits: what is refused.
+    """
+
+    def __init__(self, placement: Placement, progress: ProgressState, limits: Limits) -> None:
+        self.placement = placement
+        self.progress = progress
+        self.limits = limits
+        self.seen = Seen()
+        self.output = Output()
+        self.held: list[Held] = []
+        self.counts: Counter[str] = Counter()
+        self.offsets: dict[str, int] = {}
+        """Next offset to read by topic; what lies below is contained in the state."""
+        self.moved = False
+        """Whether anything changed since the last checkpoint."""
+        self._good_keys: set[bytes] = set()
+
+    @property
+    def number(self) -> int:
+        """The partition."""
+        return self.placement.shard
+
+    # ------------------------------------------------------------- the pass
+
+    def take(self, topic: str, records: Sequence[Record], now: datetime) -> None:
+        """Take events of one topic; offsets ascend and start at or above what was taken before."""
+        candidates: list[_Candidate] = []
+        kind = MODEL_OF_TOPIC[topic].kind_name
+        for record in records:
+            try:
+                event = self._read(kind, record, now)
+            except RefusedError as error:
+                self._refuse(topic, record, error.step, "InvalidError", str(error))
+                continue
+            if self.progress.directory.unknown(event):
+                self.held.append(Held(topic, record, now + self.limits.grace))
+                continue
+            candidates.append(self._candidate(topic, record, event))
+        self._enter(kind, candidates, now)
+        self.offsets[topic] = records[-1].offset + 1
+        self.moved = True
+
+    def release(self, now: datetime) -> None:
+        """Try held events again: known by now they enter, past their time they become dead letters."""
+        waiting, self.held = self.held, []
+        by_topic: dict[str, list[_Candidate]] = defaultdict(list)
+        for item in waiting:
+            event = decode(MODEL_OF_TOPIC[item.topic].kind_name, item.record.value, self.limits.max_bytes)
+            missing = self.progress.directory.unknown(event)
+            if not missing:
+                by_topic[item.topic].append(self._candidate(item.topic, item.record, event))
+            elif item.until <= now:
+                message = f"nobody published {', '.join(missing)}: import the reference data, then replay"
+                self._refuse(item.topic, item.record, "known", "UnknownReferenceError", message)
+            else:
+                self.held.append(item)
+        for topic, candidates in by_topic.items():
+            self._enter(MODEL_OF_TOPIC[topic].kind_name, candidates, now)
+        self.moved = self.moved or len(self.held) < len(waiting)
+
+    def take_messages(self, topic: str, records: Iterable[Record], now: datetime) -> None:
+        """Take what children said on the `nodes` topic."""
+        buckets = self.progress.now_buckets(now)
+        for record in records:
+            try:
+                self.progress.take_message(orjson.loads(record.value or b""), buckets)
+            except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
+                self._refuse(topic, record, "roll-up", type(error).__name__, f"not a node message: {error}")
+            self.offsets[topic] = record.offset + 1
+        self.moved = True
+
+    def _read(self, kind: str, record: Record, now: datetime) -> Event:
+        event = decode(kind, record.value, self.limits.max_bytes)
+        self._check_key(event, record.key)
+        check_time(event, now, self.limits.future_tolerance)
+        return event
+
+    def _check_key(self, event: Event, key: bytes | None) -> None:
+        owner = owner_of(event)
+        if key is None:
+            raise RefusedError(step="key", message=f"the message has no key: send it with key {owner!r}, or replay it")
+        if key != owner.encode():
+            raise RefusedError(
+                step="key", message=f"the message key is not {owner!r}: send it with that key, or replay it"
+            )
+        if key in self._good_keys:
+            return
+        if not self.placement.holds(owner):
+            raise RefusedError(
+                step="key", message=f"{owner!r} lies in the wrong partition: use the murmur2 partitioner, or replay it"
+            )
+        self._good_keys.add(key)
+
+    def _candidate(self, topic: str, record: Record, event: Event) -> _Candidate:
+        kind = event.kind_name
+        row = EVENT_TABLES[kind].to_row(event)
+        skipped = _RECORDED_AT[kind]
+        identity = identity_hash(kind, owner_of(event), event.event_id)
+        content = content_hash(identity, (*row[:skipped], *row[skipped + 1 :]))
+        return _Candidate(topic, record, event, row, identity, content)
+
+    def _enter(self, kind: str, candidates: Sequence[_Candidate], now: datetime) -> None:
+        if not candidates:
+            return
+        known = self.seen.find(np.array([item.identity for item in candidates], np.uint64)).tolist()
+        new: dict[int, int] = {}
+        buckets = self.progress.now_buckets(now)
+        for item, before in zip(candidates, known, strict=True):
+            before = before or new.get(item.identity, 0)  # noqa: PLW2901 - one of the two places an event was seen
+            if before:
+                self._repeated(item, same=before == item.content)
+            elif self._apply(kind, item, buckets):
+                new[item.identity] = item.content
+        self.seen.add(np.array(list(new), np.uint64), np.array(list(new.values()), np.uint64))
+        self.output.seen += new.items()
+
+    def _repeated(self, item: _Candidate, *, same: bool) -> None:
+        if same:
+            self.counts["duplicates"] += 1
+            return
+        self.counts["conflicts"] += 1
+        message = f"event_id {item.event.event_id!r} came before with other content: the first one counts"
+        self._refuse(item.topic, item.record, "dedupe", "ConflictError", message)
+
+    def _apply(self, kind: str, item: _Candidate, buckets: dict[Unit, int]) -> bool:
+        try:
+            if isinstance(item.event, RepEvent):
+                self.progress.add_event(kind, item.event, buckets)
+        except Exception as error:  # whatever a policy's arithmetic raises concerns this event alone
+            self._refuse(item.topic, item.record, "cells", type(error).__name__, str(error))
+            return False
+        day = self.progress.time.day_of(item.event.occurred_at)
+        technical = (day, item.content, self.number, item.record.offset)
+        self.output.rows[kind].append((*item.row, *technical))
+        self.counts[f"accepted:{kind}"] += 1
+        return True
+
+    def _refuse(self, topic: str, record: Record, step: str, error_class: str, message: str) -> None:
+        self.counts["dead_letters"] += 1
+        self.output.letters.append(Letter(topic, record, step, error_class, message))
+
+    # --------------------------------------------------------- rebuilding
+
+    def replay(self, kind: str, event: Any, content: int, now: datetime) -> None:
+        """Enter an event that ClickHouse holds already: it makes no row and counts nothing."""
+        identity = identity_hash(kind, owner_of(event), event.event_id)
+        ids, contents = np.array([identity], np.uint64), np.array([content], np.uint64)
+        if self.seen.find(ids)[0]:
+            return
+        if isinstance(event, RepEvent):
+            self.progress.add_event(kind, event, self.progress.now_buckets(now))
+        self.seen.add(ids, contents)
+        self.output.seen.append((identity, content))
+
+
+def owner_of(event: Any) -> str:
+    """Whose event it is: the representative, for a market report the territory. It is the message key."""
+    owner: str = event.rep_id if isinstance(event, RepEvent) else event.territory_id
+    return owner

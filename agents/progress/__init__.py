@@ -1,0 +1,1 @@
+"""KPI cells, their roll-up along organisation and product line, rolling windows."""

@@ -1,0 +1,213 @@
+"""KPI values read off the cells: one row per KPI, period, entity and product key that changed."""
+
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from agents.progress.calendar import CALENDAR_PERIODS, period_start
+from agents.progress.cells import MONTH, ROLLING_LETTERS, UNIT_OF_LETTER, Entity, Slot
+from agents.progress.plan import MICRO, KpiOutput, Plan, Position, Vector
+from agents.progress.state import ProgressState
+from schemas.policy import CalendarPeriod, Rolling, Unit
+
+_LEVEL_OF_PREFIX = {"a": "all", "l": "line", "p": "product"}
+_PERIOD_OF_LETTER: dict[str, CalendarPeriod] = {period[0]: period for period in CALENDAR_PERIODS}
+_MONTHS_OF = {"month": 1, "quarter": 3, "year": 12}
+#: Rolling windows have no first day of their own; their rows stand under this one (1970-01-01).
+ROLLING_START = 719_163
+_WINDOW_UNITS = {"minutes": timedelta(minutes=1), "hours": timedelta(hours=1), "days": timedelta(days=1)}
+
+
+class CellRow(NamedTuple):
+    """One KPI value; amounts in micro-units."""
+
+    kpi_id: str
+    period: str
+    period_start: int
+    """Ordinal of the first day."""
+    level: str
+    entity_id: str
+    product_level: str
+    product_key: str
+    value: int | None
+    """None where the denominator is nothing."""
+    numerator: int
+    denominator: int | None
+    events: int
+    expires_at: datetime | None
+    """When a rolling value has become nothing without further word; None for calendar periods."""
+
+
+def divide_half_even(numerator: int, denominator: int) -> int:
+    """Quotient of two micro-unit amounts in micro-units, rounded half to even.
+
+    >>> divide_half_even(1_000_000, 3_000_000), divide_half_even(5, 10_000_000), divide_half_even(-2_000_000, 3_000_000)
+    (333333, 0, -666667)
+    """
+    if denominator < 0:
+        numerator, denominator = -numerator, -denominator
+    quotient, rest = divmod(numerator * MICRO, denominator)
+    if 2 * rest > denominator or (2 * rest == denominator and quotient & 1):
+        quotient += 1
+    return quotient
+
+
+def changed_rows(state: ProgressState) -> list[CellRow]:
+    """Calendar rows of every cell that changed since the last checkpoint."""
+    wanted: dict[tuple[Entity, KpiOutput, CalendarPeriod, int, str], None] = {}
+    for slot in state.changed_slots:
+        for target in _targets(state.plan, slot):
+            wanted[target] = None
+    return [_calendar_row(state.plan, *target) for target in wanted]
+
+
+def _targets(plan: Plan, slot: Slot) -> Iterator[tuple[Entity, KpiOutput, CalendarPeriod, int, str]]:
+    letter, start = slot.bucket[0], int(slot.bucket[1:])
+    if letter in UNIT_OF_LETTER:
+        return
+    for key in slot.changed:
+        group, _, product_key = key.partition("|")
+        level = _LEVEL_OF_PREFIX[product_key[0]]
+        for output in plan.outputs.get(group, ()):
+            if level not in output.levels:
+                continue
+            if output.is_ledger:
+                yield slot.entity, output, _PERIOD_OF_LETTER[letter], start, product_key
+            elif letter == MONTH:
+                for period in CALENDAR_PERIODS:
+                    if period in output.periods:
+                        yield slot.entity, output, period, period_start(period, start), product_key
+
+
+def _calendar_row(
+    plan: Plan, entity: Entity, output: KpiOutput, period: CalendarPeriod, start: int, product_key: str
+) -> CellRow:
+    buckets = [f"{period[0]}{start}"] if output.is_ledger else _months(period, start)
+
+    def read(position: Position) -> Vector:
+        width = plan.widths[position.group]
+        return entity.total(buckets, f"{position.group}|{product_key}", width, plan.lasts[position.group])
+
+    return _row(entity, product_key, (output.kpi, period, start), figures(output, read))
+
+
+def _months(period: CalendarPeriod, start: int) -> list[str]:
+    months, day = [], start
+    for _ in range(_MONTHS_OF[period]):
+        months.append(f"{MONTH}{day}")
+        day = period_start("month", day + 31)
+    return months
+
+
+class Figures(NamedTuple):
+    """The numbers of one KPI value, in micro-units, and how many events made them."""
+
+    value: int | None
+    numerator: int
+    denominator: int | None
+    events: int
+
+
+def figures(output: KpiOutput, read: Callable[[Position], Vector]) -> Figures:
+    """Compute a KPI from the vectors that `read` gives for its positions."""
+    above = read(output.numerator)
+    if output.is_last:
+        newest = above[output.numerator.index]
+        return Figures(newest[2] if newest else None, newest[2] if newest else 0, None, above[0])
+    numerator = above[output.numerator.index]
+    if output.denominator is None:
+        return Figures(numerator, numerator, None, above[0])
+    below = above if output.denominator.group == output.numerator.group else read(output.denominator)
+    denominator = below[output.denominator.index]
+    value = divide_half_even(numerator, denominator) if denominator else None
+    return Figures(value, numerator, denominator, above[0] + (below[0] if below is not above else 0))
+
+
+def _row(
+    entity: Entity,
+    product_key: str,
+    period: tuple[str, str, int],
+    found: Figures,
+    expires_at: datetime | None = None,
+) -> CellRow:
+    prefix, _, key = product_key.partition(":")
+    value, numerator, denominator, events = found
+    level = _LEVEL_OF_PREFIX[prefix]
+    return CellRow(
+        *period, entity.level, entity.id, level, key, value, numerator, denominator, events, expires_at=expires_at
+    )
+
+
+class RollingWindows:
+    """Computes the rolling windows of a shard as time passes and events come.
+
+    Args:
+        state: the shard's progress.
+    """
+
+    def __init__(self, state: ProgressState) -> None:
+        self._state = state
+        self._now: dict[Unit, int] = {}
+
+    def moved_on(self, now: datetime) -> bool:
+        """Whether a bucket ended since the last look, with anything in it to fall out of a window."""
+        buckets = self._state.now_buckets(now)
+        changed = [unit for unit, number in buckets.items() if self._now.get(unit) != number]
+        letters = [ROLLING_LETTERS[unit] for unit in changed]
+        return any(entity.rolling.get(letter) for entity in self._state.entities.values() for letter in letters)
+
+    def rows(self, now: datetime) -> list[CellRow]:
+        """Rows of every window whose value is another than the one last written; expired buckets are dropped."""
+        state = self._state
+        buckets = state.now_buckets(now)
+        for unit, number in buckets.items():
+            if self._now.get(unit) != number:
+                letter = ROLLING_LETTERS[unit]
+                state.stale_windows |= {(e, letter): None for e in state.entities.values() if e.rolling.get(letter)}
+        self._now = buckets
+        stale, state.stale_windows = state.stale_windows, {}
+        rows: list[CellRow] = []
+        for entity, letter in stale:
+            unit = UNIT_OF_LETTER[letter]
+            if unit in buckets:
+                rows += self._of_entity(entity, unit, buckets[unit], now)
+                self._drop_expired(entity, unit, buckets[unit])
+        return rows
+
+    def _of_entity(self, entity: Entity, unit: Unit, now_bucket: int, now: datetime) -> Iterable[CellRow]:
+        numbered = entity.rolling.get(ROLLING_LETTERS[unit], {})
+        keys = {key for paths in numbered.values() for slot in paths.values() for key in slot.cells}
+        for key in sorted(keys):
+            group, _, product_key = key.partition("|")
+            for output in self._state.plan.outputs.get(group, ()):
+                if _LEVEL_OF_PREFIX[product_key[0]] in output.levels:
+                    for window in output.windows:
+                        if window.unit == unit:
+                            yield from self._window(entity, output, window, product_key, now_bucket, now)
+
+    def _window(
+        self, entity: Entity, output: KpiOutput, window: Rolling, product_key: str, now_bucket: int, now: datetime
+    ) -> Iterable[CellRow]:
+        plan = self._state.plan
+        letter = ROLLING_LETTERS[window.unit]
+        live = [f"{letter}{n}" for n in entity.rolling[letter] if now_bucket - window.length < n <= now_bucket]
+
+        def read(position: Position) -> Vector:
+            width = plan.widths[position.group]
+            return entity.total(live, f"{position.group}|{product_key}", width, plan.lasts[position.group])
+
+        found = figures(output, read)
+        name = (output.kpi, window.name, product_key)
+        if entity.shown.get(name) == found:
+            return
+        entity.shown[name] = found
+        expires_at = now + window.length * _WINDOW_UNITS[window.unit]
+        yield _row(entity, product_key, (output.kpi, window.name, ROLLING_START), found, expires_at)
+
+    def _drop_expired(self, entity: Entity, unit: Unit, now_bucket: int) -> None:
+        letter = ROLLING_LETTERS[unit]
+        oldest = now_bucket - self._state.plan.horizon[unit]
+        for number in [number for number in entity.rolling.get(letter, {}) if number <= oldest]:
+            self._state.dropped_slots += entity.drop(letter, number)
+        if not entity.rolling.get(letter):
+            entity.shown = {name: found for name, found in entity.shown.items() if not name[1].endswith(unit)}

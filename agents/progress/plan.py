@@ -1,0 +1,293 @@
+"""A KPI policy compiled to the additions one event causes.
+
+Measures that read the same event kind and the same date field form a *group*. A cell holds the vector of one group:
+position 0 counts the events that entered it, the others are the measures. Amounts are micro-units (value x 10^6) in
+plain integers, so that no addition ever rounds. A group is named by what it holds: two policy versions in flight can
+never mix up positions.
+"""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from decimal import Context, Decimal
+from typing import Any
+
+import orjson
+
+from agents.intake.directory import Directory
+from agents.progress.calendar import CompanyTime
+from agents.progress.filters import Predicate, compile_where, event_field, reader
+from schemas.base import AMOUNT_PLACES
+from schemas.policy import CalendarPeriod, Kpi, KpiPolicy, Measure, Rolling, Unit
+
+MICRO = 1_000_000  # 10 ** AMOUNT_PLACES
+_EXACT = Context(prec=60)
+
+#: A cell: events counted, then one entry a measure. A `last` entry is [µs since 1970, event id, micro-units] or None.
+Vector = list[Any]
+#: Cell keys are `<group>|a` (all products), `<group>|l:<line>` and `<group>|p:<product>`.
+ALL = "a"
+
+
+def micro(value: Decimal | float) -> int:
+    """Value in millionths, exact for a Decimal with at most six decimals."""
+    if isinstance(value, Decimal):
+        return int(_EXACT.scaleb(value, AMOUNT_PLACES))
+    return round(value * MICRO)
+
+
+@dataclass(frozen=True)
+class CompiledMeasure:
+    """One position of a group's vector."""
+
+    is_last: bool
+    value: Callable[[Any], int | None]
+    where: Predicate | None
+
+
+@dataclass(frozen=True)
+class Position:
+    """Where a quantity stands: the group and the index in its vector."""
+
+    group: str
+    index: int
+
+
+@dataclass(frozen=True)
+class KpiOutput:
+    """How a KPI is read off the cells."""
+
+    kpi: str
+    numerator: Position
+    denominator: Position | None
+    levels: frozenset[str]
+    periods: frozenset[str]
+    windows: tuple[Rolling, ...] = ()
+    is_last: bool = False
+    is_ledger: bool = False
+
+
+@dataclass
+class Group:
+    """The measures of one event kind whose period hangs on the same date field."""
+
+    source: str
+    date_field: str
+    names: list[str] = field(default_factory=list)
+    measures: list[CompiledMeasure] = field(default_factory=list)
+    levels: set[str] = field(default_factory=set)
+    windows: dict[str, Rolling] = field(default_factory=dict)
+    has_calendar: bool = False
+    id: str = ""
+    horizon: dict[Unit, int] = field(default_factory=dict)
+    """Longest rolling window by unit, in units."""
+
+    def close(self) -> None:
+        """Give the group its name once all measures are in."""
+        text = orjson.dumps([self.source, self.date_field, self.names])
+        self.id = f"{self.source}.{self.date_field}.{hashlib.sha256(text).hexdigest()[:8]}"
+        for window in self.windows.values():
+            self.horizon[window.unit] = max(self.horizon.get(window.unit, 0), window.length)
+
+    def values(self, event: Any, directory: Directory, day: int) -> list[tuple[int, int, bool]]:
+        """(position, micro-units, is a `last`) of every measure the event enters."""
+        found = []
+        for index, measure in enumerate(self.measures, 1):
+            if measure.where is not None and not measure.where(event, directory, day):
+                continue
+            value = measure.value(event)
+            if value is not None:
+                found.append((index, value, measure.is_last))
+        return found
+
+
+@dataclass(frozen=True)
+class LedgerSpec:
+    """A distinct KPI: values are remembered one by one instead of being added up."""
+
+    kpi: str
+    source: str
+    value: Callable[[Any, Directory, int], Any]
+    where: Predicate | None
+    date_field: str
+    levels: frozenset[str]
+    periods: tuple[CalendarPeriod, ...]
+    first_ever: bool
+    confirmed_within_days: int | None
+
+    def member(self, event: Any, directory: Directory, day: int) -> str | None:
+        """The value the event puts into the ledger; None when it puts none."""
+        if self.where is not None and not self.where(event, directory, day):
+            return None
+        value = self.value(event, directory, day)
+        return None if value is None else str(value)
+
+
+class Plan:
+    """A compiled policy.
+
+    Attributes:
+        groups: groups of an event kind.
+        ledgers: distinct KPIs of an event kind.
+        outputs: KPIs that read a group, by group id.
+        lasts: positions of a group that hold the newest value instead of a sum, by group id.
+        horizon: longest rolling window by unit, in units.
+        fingerprint: changes when stored cells no longer fit and must be rebuilt.
+        reads: reference kinds a filter looks into.
+    """
+
+    def __init__(self, policy: KpiPolicy) -> None:
+        self.policy = policy
+        self.groups: dict[str, list[Group]] = defaultdict(list)
+        self.ledgers: dict[str, list[LedgerSpec]] = defaultdict(list)
+        self.by_kpi: dict[str, LedgerSpec] = {}
+        self.outputs: dict[str, list[KpiOutput]] = defaultdict(list)
+        self._index: dict[tuple[int, str], int] = {}
+        pending = [(kpi, self._positions(kpi)) for kpi in policy.kpis if kpi.aggregate != "distinct"]
+        for group in self.all_groups():
+            group.close()
+        for kpi, places in pending:
+            self._add_output(kpi, [Position(group.id, index) for group, index in places])
+        for kpi in policy.kpis:
+            if kpi.aggregate == "distinct":
+                self._add_ledger(kpi)
+        self.lasts = {
+            group.id: tuple(index for index, measure in enumerate(group.measures, 1) if measure.is_last)
+            for group in self.all_groups()
+        }
+        self.widths = {group.id: len(group.measures) + 1 for group in self.all_groups()}
+        for kpi_id in self.by_kpi:
+            self.lasts[f"@{kpi_id}"], self.widths[f"@{kpi_id}"] = (), 2
+        self.horizon: dict[Unit, int] = {}
+        for group in self.all_groups():
+            for unit, length in group.horizon.items():
+                self.horizon[unit] = max(self.horizon.get(unit, 0), length)
+        self.fingerprint = hashlib.sha256(policy.model_dump_json().encode()).hexdigest()[:16]
+        self.reads = frozenset(name.partition(".")[0] for name in _filter_names(policy) if "." in name)
+
+    def all_groups(self) -> list[Group]:
+        """Every group, in order of its event kind."""
+        return [group for groups in self.groups.values() for group in groups]
+
+    def _positions(self, kpi: Kpi) -> list[tuple[Group, int]]:
+        if kpi.numerator is not None and kpi.denominator is not None:
+            measures = [kpi.numerator, kpi.denominator]
+        elif kpi.aggregate == "mean":
+            # the count behind a mean keeps `value`: it counts the events that carry one
+            total = kpi.measure().model_copy(update={"aggregate": "sum"})
+            measures = [total, total.model_copy(update={"aggregate": "count"})]
+        else:
+            measures = [kpi.measure()]
+        return [self._place(kpi, measure) for measure in measures]
+
+    def _place(self, kpi: Kpi, measure: Measure) -> tuple[Group, int]:
+        group = self._group(measure.source, measure.date)
+        group.levels |= {*kpi.dimensions}
+        group.windows |= {period.name: period for period in kpi.periods if isinstance(period, Rolling)}
+        group.has_calendar |= any(isinstance(period, str) for period in kpi.periods)
+        name = orjson.dumps(measure.model_dump(mode="json"), option=orjson.OPT_SORT_KEYS).decode()
+        index = self._index.get((id(group), name))
+        if index is None:
+            is_last = measure.aggregate == "last"
+            group.measures.append(CompiledMeasure(is_last, _value(measure), compile_where(measure.where)))
+            group.names.append(name)
+            index = self._index[id(group), name] = len(group.measures)
+        return group, index
+
+    def _group(self, source: str, date_field: str) -> Group:
+        for group in self.groups[source]:
+            if group.date_field == date_field:
+                return group
+        self.groups[source].append(Group(source, date_field))
+        return self.groups[source][-1]
+
+    def _add_output(self, kpi: Kpi, places: list[Position]) -> None:
+        output = KpiOutput(
+            kpi=kpi.id,
+            numerator=places[0],
+            denominator=places[1] if len(places) > 1 else None,
+            levels=frozenset({"all", *kpi.dimensions}),
+            periods=frozenset(period for period in kpi.periods if isinstance(period, str)),
+            windows=tuple(period for period in kpi.periods if isinstance(period, Rolling)),
+            is_last=kpi.aggregate == "last",
+        )
+        for group in {place.group for place in places}:
+            self.outputs[group].append(output)
+
+    def _add_ledger(self, kpi: Kpi) -> None:
+        ledger = LedgerSpec(
+            kpi=kpi.id,
+            source=kpi.source or "",
+            value=reader(kpi.value or ""),
+            where=compile_where(kpi.where),
+            date_field=kpi.date,
+            levels=frozenset({"all", *kpi.dimensions}),
+            periods=tuple(period for period in kpi.periods if isinstance(period, str)),
+            first_ever=kpi.first_ever is not None,
+            confirmed_within_days=kpi.first_ever.confirmed_within_days if kpi.first_ever else None,
+        )
+        self.ledgers[ledger.source].append(ledger)
+        self.by_kpi[kpi.id] = ledger
+        group = f"@{kpi.id}"
+        self.outputs[group].append(
+            KpiOutput(kpi.id, Position(group, 1), None, ledger.levels, frozenset(ledger.periods), is_ledger=True)
+        )
+
+
+def _filter_names(policy: KpiPolicy) -> list[str]:
+    names: list[str] = []
+    for kpi in policy.kpis:
+        for where in (kpi.where, *(m.where for m in (kpi.numerator, kpi.denominator) if m is not None)):
+            names += where
+        names += [kpi.value] if kpi.value else []
+    return names
+
+
+def _value(measure: Measure) -> Callable[[Any], int | None]:
+    if measure.aggregate == "count" and measure.value is None:
+        return lambda _event: MICRO
+    read = event_field(measure.value or "")
+    is_count = measure.aggregate == "count"
+
+    def number(event: Any) -> int | None:
+        raw = read(event)
+        if raw is None:
+            return None
+        return MICRO if is_count else micro(raw)
+
+    return number
+
+
+def day_of(event: Any, date_field: str, company_time: CompanyTime) -> int | None:
+    """Ordinal of the company day a date field names; None when the field is empty."""
+    value = getattr(event, date_field)
+    if isinstance(value, datetime):
+        return company_time.day_of(value)
+    return value.toordinal() if isinstance(value, date) else None
+
+
+def products_of(event: Any) -> tuple[str, ...]:
+    """Products an event is about, each once, in order."""
+    product = getattr(event, "product_id", None)
+    if product is not None:
+        return (product,)
+    details = getattr(event, "details", None)
+    if details:
+        return tuple(dict.fromkeys(item.product_id for item in details))
+    return tuple(dict.fromkeys(getattr(event, "product_ids", ()) or ()))
+
+
+def product_keys(event: Any, levels: frozenset[str] | set[str], directory: Directory, day: int) -> list[str]:
+    """Product part of the cells an event enters: `a`, then its products and its lines, each once."""
+    keys = [ALL]
+    if not levels - {"all"}:
+        return keys
+    products = products_of(event)
+    if "product" in levels:
+        keys += [f"p:{product}" for product in products]
+    if "line" in levels:
+        lines = dict.fromkeys(directory.line_of(product, day) for product in products)
+        keys += [f"l:{line}" for line in lines if line is not None]
+    return keys

@@ -1,0 +1,265 @@
+"""The progress state of one shard: entities with their cells, ledgers, and what changed since the last checkpoint.
+
+Pure: events and node messages in, changed cells and messages out. It reads no clock and no store; `now` comes in.
+"""
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from agents.intake.directory import Directory, Path
+from agents.progress.calendar import CompanyTime, month_start
+from agents.progress.cells import MONTH, REP, ROLLING_LETTERS, Entity, Slot, blank, path_of
+from agents.progress.ledger import Credit, Member, Report, see_first
+from agents.progress.plan import MICRO, Group, LedgerSpec, Plan, day_of, product_keys
+from schemas.policy import Unit
+
+#: Level under which a member of a ledger is addressed.
+MEMBER = "member"
+#: A message from a child to its parent, JSON-ready.
+NodeMessage = dict[str, Any]
+
+
+class Addition(NamedTuple):
+    """What one event adds to the cells of one group."""
+
+    group: Group
+    day: int
+    path: Path
+    keys: list[str]
+    values: list[tuple[int, int, bool]]
+
+
+class Sighting(NamedTuple):
+    """What one event enters into one ledger."""
+
+    ledger: LedgerSpec
+    day: int
+    value: str
+    keys: list[str]
+
+
+class ProgressState:
+    """All progress of one shard.
+
+    Args:
+        plan: the compiled KPI policy.
+        directory: the reference data.
+        time: company time.
+    """
+
+    def __init__(self, plan: Plan, directory: Directory, time: CompanyTime) -> None:
+        self.plan = plan
+        self.directory = directory
+        self.time = time
+        self.entities: dict[tuple[str, str], Entity] = {}
+        self.members: dict[str, Member] = {}
+        self.reports: dict[tuple[str, str, str], Report] = {}
+        """Ledger reports of this shard's reps, by (rep, kpi, member)."""
+        self.changed_slots: set[Slot] = set()
+        self.changed_members: set[str] = set()
+        self.changed_reports: dict[tuple[str, str, str], set[str]] = {}
+        """Changed entry keys by report."""
+        self.dropped_slots: list[Slot] = []
+        self.stale_windows: dict[tuple[Entity, str], None] = {}
+        """Entities whose rolling windows of a letter must be computed anew, in order of arrival."""
+
+    # ------------------------------------------------------------------ events
+
+    def add_event(self, kind: str, event: Any, now_buckets: dict[Unit, int]) -> None:
+        """Enter one valid, new event into the cells and ledgers of its rep.
+
+        Everything that can fail comes before anything changes: an event enters whole or not at all.
+        """
+        additions = [self._addition(group, event) for group in self.plan.groups.get(kind, ())]
+        sightings = [self._sighting(ledger, event) for ledger in self.plan.ledgers.get(kind, ())]
+        for addition in additions:
+            if addition is not None:
+                self._add(addition, event, now_buckets)
+        for sighting in sightings:
+            if sighting is not None:
+                self._see(sighting, event)
+
+    def _addition(self, group: Group, event: Any) -> Addition | None:
+        day = day_of(event, group.date_field, self.time)
+        if day is None:
+            return None
+        values = group.values(event, self.directory, day)
+        if not values:
+            return None
+        path = self.directory.path(event.rep_id, day)
+        keys = [f"{group.id}|{key}" for key in product_keys(event, group.levels, self.directory, day)]
+        return Addition(group, day, path, keys, values)
+
+    def _add(self, addition: Addition, event: Any, now_buckets: dict[Unit, int]) -> None:
+        group, day, path = addition.group, addition.day, addition.path
+        entity = self.entity(REP, event.rep_id)
+        if group.has_calendar:
+            self._add_to_slot(entity.slot(f"{MONTH}{month_start(day)}", path), addition, event)
+        for unit, horizon in group.horizon.items():
+            moment = getattr(event, group.date_field)
+            number = self.time.bucket(unit, moment) if isinstance(moment, datetime) else day
+            if number > now_buckets[unit] - horizon:
+                letter = ROLLING_LETTERS[unit]
+                self._add_to_slot(entity.slot(f"{letter}{number}", path), addition, event)
+                self.stale_windows[entity, letter] = None
+
+    def _add_to_slot(self, slot: Slot, addition: Addition, event: Any) -> None:
+        cells = slot.cells
+        for key in addition.keys:
+            cell = cells.get(key)
+            if cell is None:
+                group = addition.group
+                cell = cells[key] = blank(len(group.measures) + 1, self.plan.lasts[group.id])
+            cell[0] += 1
+            for index, value, is_last in addition.values:
+                if is_last:
+                    newest = [self.time.microseconds(event.occurred_at), event.event_id, value]
+                    if cell[index] is None or newest > cell[index]:
+                        cell[index] = newest
+                else:
+                    cell[index] += value
+        slot.changed.update(addition.keys)
+        self.changed_slots.add(slot)
+
+    def _sighting(self, ledger: LedgerSpec, event: Any) -> Sighting | None:
+        day = day_of(event, ledger.date_field, self.time)
+        value = ledger.member(event, self.directory, day) if day is not None else None
+        if day is None or value is None:
+            return None
+        return Sighting(ledger, day, value, product_keys(event, ledger.levels, self.directory, day))
+
+    def _see(self, sighting: Sighting, event: Any) -> None:
+        ledger, day, value, keys = sighting
+        name = (event.rep_id, ledger.kpi, value)
+        report = self.reports.setdefault(name, {})
+        if ledger.first_ever:
+            at_us = self.time.microseconds(event.occurred_at)
+            moved = {key for key in keys if see_first(report, key, day, at_us, event.event_id)}
+        else:
+            moved = self._see_plain(report, keys, event.rep_id, day)
+        if moved:
+            self.changed_reports.setdefault(name, set()).update(moved)
+
+    def _see_plain(self, report: Report, keys: list[str], rep_id: str, day: int) -> set[str]:
+        path = [list(node) for node in self.directory.path(rep_id, day)]
+        entries = {f"{key}|{month_start(day)}|{path}": [1, key, month_start(day), path] for key in keys}
+        moved = {name for name in entries if name not in report}
+        report.update({name: entries[name] for name in moved})
+        return moved
+
+    # ------------------------------------------------------------- roll-up
+
+    def take_message(self, message: NodeMessage, now_buckets: dict[Unit, int]) -> None:
+        """Enter what a child said of itself; older than what is known, or the same, it changes nothing."""
+        if message["l"] == MEMBER:
+            member = self.member(message["p"])
+            if member.take(message["c"], message["s"], message["x"]):
+                self.changed_members.add(member.id)
+            return
+        letter, number = message["b"][0], int(message["b"][1:])
+        unit = next((unit for unit, known in ROLLING_LETTERS.items() if known == letter), None)
+        if unit is not None and number <= now_buckets[unit] - self.plan.horizon.get(unit, 0):
+            return  # the window moved on while the message was under way
+        entity = self.entity(message["l"], message["p"])
+        slot = entity.slot(message["b"], path_of(message["u"]))
+        if slot.take_child(message["c"], message["s"], message["x"], self.plan.lasts):
+            self.changed_slots.add(slot)
+            if unit is not None:
+                self.stale_windows[entity, letter] = None
+
+    def messages(self, stamp: int) -> Iterator[NodeMessage]:
+        """What the parents must hear of the changes since the last checkpoint; keyed by `p`."""
+        for name in sorted(self.changed_members):
+            yield from self._credit(self.members[name], stamp)
+        for slot in self.changed_slots:
+            if slot.path and slot.changed:
+                yield _upward(slot, {key: slot.cells[key] for key in slot.changed}, stamp)
+        for (rep_id, kpi, value), keys in self.changed_reports.items():
+            report = self.reports[rep_id, kpi, value]
+            entries = {key: report[key] for key in keys}
+            yield {"l": MEMBER, "p": f"@{kpi}|{value}", "c": rep_id, "s": stamp, "x": entries}
+
+    def _credit(self, member: Member, stamp: int) -> Iterator[NodeMessage]:
+        spec = self.plan.by_kpi.get(member.kpi)
+        due = member.due(spec, self.directory) if spec is not None else set()
+        for credit in sorted(due ^ member.credits):
+            counts = credit in due
+            yield _credit_message(member, credit, [1, MICRO] if counts else [0, 0], stamp)
+        member.credits = due
+
+    # --------------------------------------------------------------- upkeep
+
+    def entity(self, level: str, entity_id: str) -> Entity:
+        """The entity, made when missing."""
+        found = self.entities.get((level, entity_id))
+        if found is None:
+            found = self.entities[level, entity_id] = Entity(level, entity_id)
+        return found
+
+    def member(self, name: str) -> Member:
+        """The member with this message key (`@kpi|value`), made when missing."""
+        found = self.members.get(name)
+        if found is None:
+            kpi, _, value = name[1:].partition("|")
+            found = self.members[name] = Member(kpi, value)
+        return found
+
+    def now_buckets(self, now: datetime) -> dict[Unit, int]:
+        """Running bucket of every unit that rolling windows use."""
+        return {unit: self.time.bucket(unit, now) for unit in self.plan.horizon}
+
+    def mark_all(self) -> None:
+        """Say everything again at the next checkpoint."""
+        for entity in self.entities.values():
+            for slot in _slots([entity]):
+                slot.changed.update(slot.cells)
+                self.changed_slots.add(slot)
+            self.stale_windows |= {(entity, letter): None for letter in entity.rolling}
+        self.changed_members.update(self.members)
+        self.changed_reports = {name: set(report) for name, report in self.reports.items()}
+
+    def forget_credits(self) -> None:
+        """Let every member tell its credits anew at the next checkpoint."""
+        for member in self.members.values():
+            member.credits = set()
+
+    def settle(self) -> None:
+        """Forget what changed: a checkpoint took it."""
+        for slot in self.changed_slots:
+            slot.changed = set()
+        self.changed_slots = set()
+        self.changed_members = set()
+        self.changed_reports = {}
+        self.dropped_slots = []
+
+
+def _slots(entities: Iterable[Entity]) -> Iterator[Slot]:
+    for entity in entities:
+        for paths in entity.slots.values():
+            yield from paths.values()
+
+
+def _upward(slot: Slot, cells: dict[str, Any], stamp: int) -> NodeMessage:
+    parent, *tail = slot.path
+    return {
+        "l": parent.level,
+        "p": parent.node_id,
+        "c": f"{slot.entity.level}|{slot.entity.id}",
+        "u": [list(node) for node in tail],
+        "b": slot.bucket,
+        "s": stamp,
+        "x": cells,
+    }
+
+
+def _credit_message(member: Member, credit: Credit, vector: list[int], stamp: int) -> NodeMessage:
+    return {
+        "l": credit.level,
+        "p": credit.entity_id,
+        "c": member.id,
+        "u": [],
+        "b": credit.bucket,
+        "s": stamp,
+        "x": {f"@{member.kpi}|{credit.product_key}": vector},
+    }

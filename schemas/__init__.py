@@ -1,0 +1,1 @@
+"""Shapes: events, reference data, policies and rows. Imports nothing of ours."""

@@ -1,0 +1,77 @@
+CREATE OR REPLACE VIEW kpi_progress_by_rep
+(
+    kpi_id LowCardinality(String) COMMENT 'KPI, as named in policies/kpis.yaml.',
+    period LowCardinality(String) COMMENT 'month, quarter, year, or a rolling window such as rolling_28_days.',
+    period_start Date32 COMMENT 'First day of the period; 1970-01-01 for rolling windows.',
+    period_end Nullable(Date32) COMMENT 'Last day of the period; NULL for rolling windows.',
+    rep_id String COMMENT 'Representative.',
+    rep_name String COMMENT 'Name of the representative, in the company''s language; empty when unknown.',
+    rep_name_en String COMMENT 'Name of the representative, in English where given, else as rep_name.',
+    team_id String COMMENT 'Team at the end of the period, or today while it runs; empty when there is none.',
+    team_name String COMMENT 'Name of the team, in the company''s language; empty when unknown.',
+    team_name_en String COMMENT 'Name of the team, in English where given, else as team_name.',
+    region_id String COMMENT 'Region at the end of the period, or today while it runs; empty when there is none.',
+    region_name String COMMENT 'Name of the region, in the company''s language; empty when unknown.',
+    region_name_en String COMMENT 'Name of the region, in English where given, else as region_name.',
+    company_id String COMMENT 'Company at the end of the period, or today while it runs; empty when there is none.',
+    company_name String COMMENT 'Name of the company, in the company''s language; empty when unknown.',
+    company_name_en String COMMENT 'Name of the company, in English where given, else as company_name.',
+    product_level LowCardinality(String) COMMENT 'all, line or product.',
+    product_key String COMMENT 'Product line or product; empty at level all.',
+    product_name String COMMENT 'Newest name of the product or line; empty at level all or when unknown.',
+    product_name_en String COMMENT 'The same in English where given.',
+    value Nullable(Decimal(38, 6)) COMMENT 'The figure; NULL for a ratio or mean whose denominator is zero.',
+    numerator Decimal(38, 6) COMMENT 'What was added up, or the upper part of a ratio or mean.',
+    denominator Nullable(Decimal(38, 6)) COMMENT 'Lower part of a ratio or mean; NULL for other figures.',
+    events UInt64 COMMENT 'Events that entered the figure.',
+    updated_at DateTime64(3, 'UTC') COMMENT 'When the figure was computed.'
+)
+COMMENT 'Newest KPI figures of representatives, with the names and the organisation at the end of the period.'
+AS
+SELECT
+    cell.kpi_id AS kpi_id,
+    cell.period AS period,
+    cell.period_start AS period_start,
+    cell.period_end AS period_end,
+    cell.rep_id AS rep_id,
+    rep.name AS rep_name,
+    ifNull(rep.name_en, rep.name) AS rep_name_en,
+    path.team_id AS team_id,
+    path.team_name AS team_name,
+    path.team_name_en AS team_name_en,
+    path.region_id AS region_id,
+    path.region_name AS region_name,
+    path.region_name_en AS region_name_en,
+    path.company_id AS company_id,
+    path.company_name AS company_name,
+    path.company_name_en AS company_name_en,
+    cell.product_level AS product_level,
+    cell.product_key AS product_key,
+    product.name AS product_name,
+    product.name_en AS product_name_en,
+    cell.value AS value,
+    cell.numerator AS numerator,
+    cell.denominator AS denominator,
+    cell.events AS events,
+    cell.updated_at AS updated_at
+FROM
+(
+    SELECT
+        *,
+        multiIf(
+            period = 'month', toNullable(addMonths(period_start, 1) - 1),
+            period = 'quarter', addMonths(period_start, 3) - 1,
+            period = 'year', addMonths(period_start, 12) - 1,
+            NULL
+        ) AS period_end,
+        -- names and organisation as on the last day of the period, or today while it runs
+        least(ifNull(period_end, toDate32('2299-12-31')), toDate32(now('{{time_zone}}'))) AS named_on
+    FROM kpi_cells FINAL
+) AS cell
+ASOF LEFT JOIN reps_history AS rep
+    ON rep.rep_id = cell.rep_id AND cell.named_on >= rep.effective_from
+ASOF LEFT JOIN organisation_paths AS path
+    ON path.node_id = rep.team_id AND cell.named_on >= path.effective_from
+LEFT JOIN product_names AS product
+    ON product.product_level = cell.product_level AND product.product_key = cell.product_key
+SETTINGS join_use_nulls = 0;

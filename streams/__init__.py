@@ -1,0 +1,1 @@
+"""The plumbing: settings, transport, checkpoint, sinks, command line, local services."""

@@ -1,0 +1,83 @@
+"""`pulse up`: everything that runs, in one command."""
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from streams import logs
+from streams import settings as settings_module
+from streams.errors import UsageError
+from streams.importing import parse_import_argument
+from streams.supervisor.run import Options, Run, Running, describe, started
+from streams.supervisor.screen import Screen
+from streams.supervisor.stop_signal import StopSignal
+from streams.supervisor.summary import Summary
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("up")(up)
+
+
+def up(
+    data: Annotated[Path | None, typer.Option("--data", help="Folder of the local services.")] = None,
+    simulate: Annotated[bool, typer.Option("--simulate/--no-simulate", help="Make events up.")] = False,
+    workers: Annotated[int, typer.Option("--workers", min=1, max=256, help="Worker processes.")] = 1,
+    imports: Annotated[
+        list[str] | None,
+        typer.Option("--import", metavar="KIND=FILE[:MAPPING]", help="Import a file; may be given several times."),
+    ] = None,
+    exit_when_drained: Annotated[
+        bool, typer.Option("--exit-when-drained", help="End when everything is processed.")
+    ] = False,
+    clickhouse_port: Annotated[
+        int, typer.Option("--clickhouse-port", min=0, max=65_535, help="Of the local ClickHouse; 0: a free one.")
+    ] = 8123,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="JSON lines on stdout: one at the start, one at the end.")
+    ] = False,
+) -> None:
+    """Run the engine: what is not set (Kafka, Redis, ClickHouse) is started on this machine.
+
+    Ends with Ctrl-C, or by itself with --exit-when-drained.
+    """
+    if simulate:
+        msg = "this version has no simulator: leave --simulate out and bring events with --import KIND=FILE"
+        raise UsageError(msg)
+    settings = settings_module.load()
+    if data is not None:
+        settings = settings.model_copy(update={"data": data})
+    jobs = tuple(parse_import_argument(text) for text in imports or ())
+    for job in jobs:
+        if not job.file.is_file():
+            msg = f"{job.file} is no file: mend --import {job.kind}=…"
+            raise UsageError(msg)
+    options = Options(workers, jobs, exit_when_drained, clickhouse_port)
+    with StopSignal() as stop, Screen() as screen:
+        logs.setup(settings, screen)
+        summary = Run(settings, options, stop, screen, _announcer(as_json, screen)).run()
+    _print(summary, as_json)
+
+
+def _announcer(as_json: bool, screen: Screen) -> Callable[[Running], None]:
+    def announce(running: Running) -> None:
+        rows = describe(running)
+        screen.show("")
+        if as_json:
+            sys.stdout.write(json.dumps(started(running)) + "\n")
+        else:
+            sys.stdout.write("sfe-pulse is running; Ctrl-C ends it\n")
+            sys.stdout.writelines(f"  {name:<11} {text}\n" for name, text in rows)
+        sys.stdout.flush()
+
+    return announce
+
+
+def _print(summary: Summary, as_json: bool) -> None:
+    text = json.dumps(summary.as_json(), ensure_ascii=False) if as_json else summary.as_text()
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()

@@ -1,0 +1,23 @@
+"""`pulse worker`: one worker alone."""
+
+import typer
+
+from streams import logs, settings
+from streams.supervisor.orphans import die_with_parent
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+
+    @app.command("worker")
+    def worker() -> None:
+        """Read the source topics, keep the progress of some shards and write checkpoints, until stopped.
+
+        Everything comes from PULSE_* variables; start as many as there are cores, the shards are shared out.
+        """
+        die_with_parent()
+        loaded = settings.load()
+        logs.setup(loaded)
+        from streams import worker as engine  # noqa: PLC0415 - Faust takes a second to load
+
+        engine.run(loaded)

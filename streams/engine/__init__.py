@@ -1,0 +1,1 @@
+"""The engine: shards, their checkpoints, and the consumer that feeds them."""

@@ -1,0 +1,279 @@
+"""The checkpoint: what makes the engine exact.
+
+In this order, for all shards that changed: rows to ClickHouse, messages to Kafka, then per shard state and offsets to
+Redis in one transaction, then the offsets to Kafka for whoever watches the lag. A crash at any point leaves a state
+from which reading on repeats only absolute values. A service that is away is waited for with the very same block.
+"""
+
+import asyncio
+import base64
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+import structlog
+from clickhouse_connect.driver.client import Client
+
+from agents.intake.seen import pack
+from agents.intake.shard import Held, Letter, Output, Record, Shard
+from agents.progress.outputs import RollingWindows, changed_rows
+from agents.progress.snapshot import changed_fields, dropped_fields, dumps
+from schemas.outputs import DeadLetter
+from streams.dead_letters import letter_id
+from streams.engine.sink import Block, write
+from streams.engine.store import Commit, Store
+from streams.errors import LostError, UnavailableError
+from streams.metrics import Metrics
+from streams.producer import BulkProducer
+from streams.topics import DEAD_LETTERS, NODES
+
+log = structlog.get_logger("checkpoint")
+
+HELD_FIELD = '["h"]'
+_FIRST_WAIT_S, _LONGEST_WAIT_S = 0.1, 5.0
+#: Larger raw bytes stay out of the topic; ClickHouse keeps them whole.
+_RAW_IN_TOPIC = 400_000
+
+
+@dataclass
+class OwnedShard:
+    """A shard this worker holds, with what ties it to the store."""
+
+    shard: Shard
+    token: str
+    rolling: RollingWindows
+    stamp: int = 0
+    """Stamp of the last checkpoint, milliseconds; never falls."""
+    resend: int = 0
+    """Round of saying all totals again that this shard has honoured."""
+    replace: bool = False
+    """Whether the next checkpoint replaces everything stored."""
+    labels: dict[str, str] = field(default_factory=dict)
+    """What the state was made with: policy, reference data, broker, partitions."""
+    held_before: int = 0
+
+
+@dataclass
+class Snapshot:
+    """One shard's part of a checkpoint; taken without awaiting, so it is of one moment."""
+
+    owned: OwnedShard
+    block: Block
+    messages: list[tuple[str, bytes]]
+    commit: Commit
+
+
+def take_snapshot(owned: OwnedShard, stamp: int, now: datetime) -> Snapshot:
+    """What changed since the last checkpoint; the shard forgets it."""
+    shard = owned.shard
+    rolling = owned.rolling.rows(now)
+    messages = [(message["p"], dumps(message)) for message in shard.progress.messages(stamp)]
+    output, shard.output = shard.output, Output()
+    block = Block(dict(output.rows), changed_rows(shard.progress) + rolling, _letters(shard, output.letters, now))
+    commit = Commit(
+        shard=shard.number,
+        token=owned.token,
+        meta=_meta(owned, stamp),
+        fields=changed_fields(shard.progress) | _held_field(owned),
+        dropped=dropped_fields(shard.progress),
+        seen=pack(output.seen),
+        replace=owned.replace,
+    )
+    shard.progress.settle()
+    shard.moved = False
+    owned.stamp, owned.replace, owned.held_before = stamp, False, len(shard.held)
+    return Snapshot(owned, block, messages, commit)
+
+
+def _meta(owned: OwnedShard, stamp: int) -> dict[str, str | int]:
+    shard = owned.shard
+    return {
+        **{f"o:{topic}": offset for topic, offset in shard.offsets.items()},
+        **{f"c:{name}": count for name, count in shard.counts.items()},
+        "held": len(shard.held),
+        "stamp": stamp,
+        "resend": owned.resend,
+        **owned.labels,
+    }
+
+
+def _held_field(owned: OwnedShard) -> dict[str, bytes]:
+    held = owned.shard.held
+    if not held and not owned.held_before:
+        return {}
+    return {HELD_FIELD: orjson.dumps([_held_to_wire(item) for item in held])}
+
+
+def _held_to_wire(item: Held) -> list[Any]:
+    key, value, offset = item.record
+    return [item.topic, _b64(key), _b64(value), offset, item.until.isoformat()]
+
+
+def held_from_wire(text: bytes) -> list[Held]:
+    """Events that waited for reference data at the last checkpoint."""
+    return [
+        Held(topic, Record(_unb64(key), _unb64(value), offset), datetime.fromisoformat(until))
+        for topic, key, value, offset, until in orjson.loads(text)
+    ]
+
+
+def _b64(data: bytes | None) -> str | None:
+    return None if data is None else base64.b64encode(data).decode()
+
+
+def _unb64(text: str | None) -> bytes | None:
+    return None if text is None else base64.b64decode(text)
+
+
+def _letters(shard: Shard, letters: Iterable[Letter], now: datetime) -> list[DeadLetter]:
+    return [
+        DeadLetter(
+            dead_letter_id=letter_id("stream", letter.topic, shard.number, letter.record.offset, letter.record.value),
+            at=now,
+            origin="stream",
+            topic=letter.topic,
+            partition=shard.number,
+            offset=letter.record.offset,
+            key=letter.record.key,
+            raw=letter.record.value or b"",
+            step=letter.step,
+            error_class=letter.error_class,
+            message=letter.message,
+        )
+        for letter in letters
+    ]
+
+
+def letter_message(letter: DeadLetter) -> bytes:
+    """A dead letter as it goes to the topic."""
+    body = letter.model_dump(mode="json", exclude={"raw", "key"})
+    raw = letter.raw if len(letter.raw) <= _RAW_IN_TOPIC else b""
+    return orjson.dumps(body | {"key": _b64(letter.key), "raw": _b64(raw), "raw_size": len(letter.raw)})
+
+
+class Checkpointer:
+    """Writes checkpoints, one round at a time.
+
+    Args:
+        store: Redis.
+        client: a ClickHouse writer, used by this object alone.
+        producer: Kafka.
+        metrics: counters of the worker.
+        lost: called with a shard that is no longer ours, and the token now in force.
+        committed: called with the offsets of a round, for Kafka's own commit.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        client: Client,
+        producer: BulkProducer,
+        metrics: Metrics,
+        lost: Callable[[OwnedShard, str | None], None],
+        committed: Callable[[list[Snapshot]], Awaitable[None]],
+    ) -> None:
+        self._store = store
+        self._client = client
+        self._producer = producer
+        self._metrics = metrics
+        self._lost = lost
+        self._committed = committed
+        self._lock = asyncio.Lock()
+
+    async def round(self, shards: Callable[[], Iterable[OwnedShard]], *, deadline: float | None = None) -> None:
+        """Checkpoint every shard that changed.
+
+        Args:
+            shards: the shards held, asked once the previous round is over.
+            deadline: event loop time after which waiting for a service is given up.
+
+        Raises:
+            UnavailableError: the deadline passed; what the round held is lost from memory, and its shards must be
+                dropped: whoever opens them next reads it again.
+            InvalidError: ClickHouse refuses the rows.
+        """
+        async with self._lock:
+            now = datetime.now(UTC)
+            live = [owned for owned in shards() if await self._owns(owned, deadline)]
+            stamp = max([int(now.timestamp() * 1000), *(owned.stamp + 1 for owned in live)])
+            snapshots = [take_snapshot(owned, stamp, now) for owned in live if needs_checkpoint(owned, now)]
+            if snapshots:
+                with self._metrics.checkpoint_seconds.time():
+                    await self._write(snapshots, stamp, deadline)
+                self._metrics.checkpointed(now)
+            self._metrics.looked()
+
+    async def _owns(self, owned: OwnedShard, deadline: float | None) -> bool:
+        holder = await self._patiently(lambda: self._store.holder(owned.shard.number), deadline)
+        if holder == owned.token:
+            return True
+        self._lost(owned, holder)
+        return False
+
+    async def _write(self, snapshots: list[Snapshot], stamp: int, deadline: float | None) -> None:
+        block = _joined(snapshots)
+        if block.size:
+            await self._patiently(lambda: asyncio.to_thread(write, self._client, block, stamp), deadline)
+        await self._patiently(lambda: self._produce(snapshots), deadline)
+        kept = [snapshot for snapshot in snapshots if await self._commit(snapshot, deadline)]
+        self._metrics.rows_written.inc(block.size)
+        for letter in block.letters:
+            self._metrics.dead_letters.labels(letter.step).inc()
+        await self._committed(kept)
+
+    async def _produce(self, snapshots: list[Snapshot]) -> None:
+        sent = 0
+        for snapshot in snapshots:
+            for key, value in snapshot.messages:
+                self._producer.send(NODES, key, value)
+                sent += 1
+            for letter in snapshot.block.letters:
+                self._producer.send(DEAD_LETTERS, letter.dead_letter_id, letter_message(letter))
+                sent += 1
+        if sent:
+            await asyncio.to_thread(self._producer.flush)
+
+    async def _commit(self, snapshot: Snapshot, deadline: float | None) -> bool:
+        try:
+            await self._patiently(lambda: self._store.commit(snapshot.commit), deadline)
+        except LostError:
+            self._lost(snapshot.owned, await self._store.holder(snapshot.commit.shard))
+            return False
+        return True
+
+    async def _patiently(self, attempt: Callable[[], Awaitable[Any]], deadline: float | None) -> Any:
+        """Repeat `attempt` while a service is away, with growing pauses."""
+        wait_s = _FIRST_WAIT_S
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                result = await attempt()
+            except UnavailableError as error:
+                if deadline is not None and loop.time() + wait_s > deadline:
+                    raise
+                self._metrics.unavailable.inc()
+                log.warning("waiting for a service", error=str(error), again_in_s=wait_s)
+                await asyncio.sleep(wait_s)
+                wait_s = min(2 * wait_s, _LONGEST_WAIT_S)
+            else:
+                return result
+
+
+def needs_checkpoint(owned: OwnedShard, now: datetime) -> bool:
+    """Whether a shard changed, or time alone changes its rolling windows."""
+    progress = owned.shard.progress
+    changed = progress.changed_slots or progress.changed_members or progress.changed_reports or progress.stale_windows
+    return bool(owned.shard.moved or owned.replace or changed or owned.rolling.moved_on(now))
+
+
+def _joined(snapshots: Iterable[Snapshot]) -> Block:
+    whole = Block()
+    for snapshot in snapshots:
+        for kind, rows in snapshot.block.events.items():
+            whole.events.setdefault(kind, []).extend(rows)
+        whole.cells += snapshot.block.cells
+        whole.letters += snapshot.block.letters
+    return whole

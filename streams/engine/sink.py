@@ -1,0 +1,127 @@
+"""The ClickHouse sink: rows of a checkpoint as Arrow blocks, one insert a table."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import pyarrow as pa
+from clickhouse_connect.driver.client import Client
+
+from agents.progress.cells import REP
+from agents.progress.outputs import CellRow
+from schemas.outputs import DeadLetter
+from schemas.rows import EVENT_TABLES, Row
+from streams import dead_letters
+from streams.clickhouse import translated
+
+_EPOCH_ORDINAL = 719_163
+_AMOUNT = pa.decimal128(38, 6)
+_AMOUNT_BYTES = 16
+_INSERT_SETTINGS = {"max_partitions_per_insert_block": 0}
+_ROWS_PER_INSERT = 100_000
+
+_KEY_COLUMNS = ("kpi_id", "period", "period_start")
+_NODE_COLUMNS = ("node_id", "node_level")
+
+
+@dataclass
+class Block:
+    """What one checkpoint writes to ClickHouse."""
+
+    events: dict[str, list[Row]] = field(default_factory=dict)
+    """Rows by event kind, technical columns included."""
+    cells: list[CellRow] = field(default_factory=list)
+    letters: list[DeadLetter] = field(default_factory=list)
+
+    @property
+    def size(self) -> int:
+        """Rows in it."""
+        return sum(map(len, self.events.values())) + len(self.cells) + len(self.letters)
+
+
+def write(client: Client, block: Block, stamp: int) -> None:
+    """Insert a block; doing it again changes nothing.
+
+    Args:
+        client: a writer.
+        block: the rows.
+        stamp: version of the KPI rows, milliseconds; a later one wins.
+
+    Raises:
+        UnavailableError: ClickHouse is away or busy; the same block may be written again.
+        InvalidError: ClickHouse refuses the rows.
+    """
+    for kind, rows in block.events.items():
+        _insert(client, EVENT_TABLES[kind].table, _event_table(kind, rows))
+    at = datetime.fromtimestamp(stamp / 1000, UTC)
+    reps = [row for row in block.cells if row.level == REP]
+    nodes = [row for row in block.cells if row.level != REP]
+    if reps:
+        _insert(client, "kpi_cells", _cell_table(reps, {"rep_id": [row.entity_id for row in reps]}, stamp, at))
+    if nodes:
+        owner = {"node_id": [row.entity_id for row in nodes], "node_level": [row.level for row in nodes]}
+        _insert(client, "node_totals", _cell_table(nodes, owner, stamp, at))
+    if block.letters:
+        with translated():
+            dead_letters.store(client, block.letters)
+
+
+def _insert(client: Client, table: str, data: Any) -> None:
+    with translated():
+        for start in range(0, data.num_rows, _ROWS_PER_INSERT):
+            client.insert_arrow(table, data.slice(start, _ROWS_PER_INSERT), settings=_INSERT_SETTINGS)
+
+
+def _event_table(kind: str, rows: Sequence[Row]) -> Any:
+    schema = EVENT_TABLES[kind].arrow_schema()
+    columns = list(zip(*rows, strict=True))
+    names = schema.names
+    columns[names.index("day")] = tuple(day - _EPOCH_ORDINAL for day in columns[names.index("day")])
+    arrays = [
+        pa.array(column, pa.int32()).cast(kind_.type)
+        if pa.types.is_date32(kind_.type) and kind_.name == "day"
+        else pa.array(column, kind_.type)
+        for column, kind_ in zip(columns, schema, strict=True)
+    ]
+    return pa.Table.from_arrays(arrays, schema=schema)
+
+
+def _cell_table(rows: Sequence[CellRow], owner: dict[str, list[str]], stamp: int, at: datetime) -> Any:
+    days = [row.period_start - _EPOCH_ORDINAL for row in rows]
+    columns = {
+        "kpi_id": pa.array([row.kpi_id for row in rows], pa.string()),
+        "period": pa.array([row.period for row in rows], pa.string()),
+        "period_start": pa.array(days, pa.int32()).cast(pa.date32()),
+        **{name: pa.array(values, pa.string()) for name, values in owner.items()},
+        "product_level": pa.array([row.product_level for row in rows], pa.string()),
+        "product_key": pa.array([row.product_key for row in rows], pa.string()),
+        "value": amounts([row.value for row in rows]),
+        "numerator": amounts([row.numerator for row in rows]),
+        "denominator": amounts([row.denominator for row in rows]),
+        "events": pa.array([row.events for row in rows], pa.uint64()),
+        "version": pa.array([stamp] * len(rows), pa.uint64()),
+        "updated_at": pa.array([at] * len(rows), pa.timestamp("ms", tz="UTC")),
+        "expires_at": pa.array([row.expires_at for row in rows], pa.timestamp("ms", tz="UTC")),
+    }
+    return pa.table(columns)
+
+
+def amounts(values: Iterable[int | None]) -> Any:
+    """Micro-units as a Decimal(38, 6) column, without making a Decimal of each.
+
+    >>> amounts([1_500_000, None, -1]).to_pylist()
+    [Decimal('1.500000'), None, Decimal('-0.000001')]
+    """
+    held = list(values)
+    data = b"".join((value or 0).to_bytes(_AMOUNT_BYTES, "little", signed=True) for value in held)
+    column = pa.Array.from_buffers(_AMOUNT, len(held), [None, pa.py_buffer(data)])
+    if any(value is None for value in held):
+        return pa.compute.if_else(pa.array([value is not None for value in held]), column, pa.scalar(None, _AMOUNT))
+    return column
+
+
+def decimal_of(value: int) -> Decimal:
+    """Micro-units as a Decimal."""
+    return Decimal(value).scaleb(-6)

@@ -1,0 +1,149 @@
+"""The checkpoint store in Redis: ownership, offsets and state of every shard.
+
+Keys of shard `p`, all under `{group}:{p}:`, the braces making them one slot of a Redis cluster:
+`owner` (random token of the worker that holds the shard), `meta` (hash: offsets, counters), `state` (hash: one field
+a slot, member or report), `seen` (list of 16-byte pairs).
+"""
+
+import secrets
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import redis.asyncio as aioredis
+from redis.exceptions import RedisError, WatchError
+
+from streams.errors import LostError, UnavailableError
+
+_FIELDS_PER_CALL = 2_000
+
+
+@dataclass
+class Stored:
+    """A shard as it stands in Redis."""
+
+    meta: dict[str, str]
+    fields: dict[str, bytes]
+    seen: list[bytes]
+
+
+@dataclass
+class Commit:
+    """One checkpoint of one shard."""
+
+    shard: int
+    token: str
+    meta: Mapping[str, str | int]
+    fields: Mapping[str, bytes] = field(default_factory=dict)
+    dropped: Iterable[str] = ()
+    seen: bytes = b""
+    replace: bool = False
+    """Whether the state replaces everything stored (after a rebuild)."""
+
+
+class Store:
+    """Checkpoints of one consumer group.
+
+    Args:
+        url: Redis URL.
+        group: prefix of all keys.
+    """
+
+    def __init__(self, url: str, group: str) -> None:
+        self._redis = aioredis.Redis.from_url(url, protocol=2, socket_timeout=10, socket_connect_timeout=5)
+        self._group = group
+
+    def key(self, shard: int, name: str) -> str:
+        """Key of one part of a shard."""
+        return f"{self._group}:{shard}:{name}"
+
+    async def open(self, shard: int) -> tuple[str, Stored]:
+        """Take a shard over and read it; whoever held it before is refused from here on.
+
+        Raises:
+            UnavailableError: Redis does not answer.
+        """
+        token = secrets.token_hex(16)
+        try:
+            async with self._redis.pipeline(transaction=True) as pipe:
+                pipe.set(self.key(shard, "owner"), token)
+                pipe.hgetall(self.key(shard, "meta"))
+                pipe.hgetall(self.key(shard, "state"))
+                pipe.lrange(self.key(shard, "seen"), 0, -1)
+                _, meta, fields, seen = await pipe.execute()
+        except (RedisError, OSError) as error:
+            raise _away(error) from error
+        return token, Stored(_text(meta), {name.decode(): value for name, value in fields.items()}, seen)
+
+    async def commit(self, commit: Commit) -> None:
+        """Write a checkpoint, all of it or nothing.
+
+        Raises:
+            LostError: another worker took the shard over; nothing was written.
+            UnavailableError: Redis does not answer; it may or may not have been written, and can be written again.
+        """
+        owner = self.key(commit.shard, "owner")
+        try:
+            async with self._redis.pipeline(transaction=True) as pipe:
+                await pipe.watch(owner)
+                held: Any = await pipe.get(owner)
+                if held is None or held.decode() != commit.token:
+                    msg = f"shard {commit.shard} belongs to another worker now"
+                    raise LostError(msg)
+                pipe.multi()  # type: ignore[no-untyped-call] # redis leaves it untyped
+                self._queue(pipe, commit)
+                await pipe.execute()
+        except WatchError as error:
+            msg = f"shard {commit.shard} was taken over by another worker"
+            raise LostError(msg) from error
+        except (RedisError, OSError) as error:
+            raise _away(error) from error
+
+    def _queue(self, pipe: Any, commit: Commit) -> None:
+        state, seen = self.key(commit.shard, "state"), self.key(commit.shard, "seen")
+        if commit.replace:
+            pipe.delete(state, seen)
+        items = list(commit.fields.items())
+        for start in range(0, len(items), _FIELDS_PER_CALL):
+            pipe.hset(state, mapping=dict(items[start : start + _FIELDS_PER_CALL]))
+        if dropped := list(commit.dropped):
+            pipe.hdel(state, *dropped)
+        if commit.seen:
+            pipe.rpush(seen, commit.seen)
+        pipe.hset(self.key(commit.shard, "meta"), mapping=dict(commit.meta))
+
+    async def holder(self, shard: int) -> str | None:
+        """Token of the worker that holds a shard; None when nobody does.
+
+        Raises:
+            UnavailableError: Redis does not answer.
+        """
+        try:
+            held: Any = await self._redis.get(self.key(shard, "owner"))
+        except (RedisError, OSError) as error:
+            raise _away(error) from error
+        return held.decode() if held is not None else None
+
+    async def resend_round(self, *, ask: bool = False) -> int:
+        """Number of times a rebuilt shard asked the others to say their totals again; `ask` asks once more."""
+        key = f"{self._group}:resend"
+        try:
+            return int(await (self._redis.incr(key) if ask else self._redis.get(key)) or 0)
+        except (RedisError, OSError) as error:
+            raise _away(error) from error
+
+    def subscribe(self) -> Any:
+        """A subscription to publications of policies and reference data."""
+        return self._redis.pubsub(ignore_subscribe_messages=True), f"{self._group}:published"
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._redis.aclose()
+
+
+def _text(mapping: Mapping[bytes, bytes]) -> dict[str, str]:
+    return {name.decode(): value.decode() for name, value in mapping.items()}
+
+
+def _away(error: Exception) -> UnavailableError:
+    return UnavailableError(f"Redis does not answer: {error}")

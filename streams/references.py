@@ -1,0 +1,145 @@
+"""Publish and load reference data: reps, organisation, institutions, products and the rest.
+
+The tables only grow. The newest text of a (key, effective_from) counts; older texts stay as history.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, date, datetime
+from typing import Any
+
+import pyarrow as pa
+import redis
+from clickhouse_connect.driver.client import Client
+from pydantic import SecretStr
+
+from schemas.reference import Reference
+from schemas.rows import REFERENCE_TABLES, ReferenceTable
+from streams.clickhouse import translated
+from streams.errors import InvalidError, UnavailableError
+
+#: What a row is about: its key and the day it is in force from.
+Identity = tuple[tuple[str, ...], date]
+
+
+def publish(client: Client, rows: Sequence[Reference], author: str) -> int:
+    """Add the rows that differ from what is there, as one new version.
+
+    Args:
+        client: a client of a migrated database.
+        rows: rows of any kinds; identical rows count once.
+        author: who publishes.
+
+    Returns:
+        The newest version; the one that was newest before when nothing differs.
+
+    Raises:
+        InvalidError: two rows of the same key and effective_from differ; nothing is written.
+        UnavailableError: ClickHouse does not answer; the same call may be repeated.
+    """
+    wanted = _by_identity(rows)
+    changed = {kind: _changed(of_kind, _newest(client, REFERENCE_TABLES[kind])) for kind, of_kind in wanted.items()}
+    counts = {kind: len(new) for kind, new in changed.items() if new}
+    recorded, written = newest_version(client), _newest_written(client)
+    if not counts and written <= recorded:
+        return recorded
+    # rows without their publication are left by a call that was interrupted: this one completes it
+    version = max(recorded, written) + 1 if counts else written
+    now = datetime.now(UTC)
+    for kind in counts:
+        _append(client, REFERENCE_TABLES[kind], changed[kind], (version, now, author))
+    with translated():
+        client.insert(
+            "reference_publications",
+            [[version, now, author, counts]],
+            column_names=["version", "published_at", "author", "rows"],
+        )
+    return version
+
+
+def load(client: Client) -> dict[str, list[Reference]]:
+    """The newest text of every (key, effective_from), by kind, in order of key and date.
+
+    Raises:
+        UnavailableError: ClickHouse does not answer.
+    """
+    return {
+        kind: [row for _, row in sorted(_newest(client, table).items(), key=lambda item: item[0])]
+        for kind, table in REFERENCE_TABLES.items()
+    }
+
+
+def newest_version(client: Client) -> int:
+    """Number of the newest publication; 0 before the first.
+
+    Raises:
+        UnavailableError: ClickHouse does not answer.
+    """
+    return _number(client, "SELECT max(version) FROM reference_publications")
+
+
+def announce(redis_url: SecretStr, group: str, version: int) -> None:
+    """Tell the workers of `group` that `version` is published.
+
+    Raises:
+        UnavailableError: Redis does not answer.
+    """
+    try:
+        with redis.Redis.from_url(redis_url.get_secret_value()) as client:
+            client.publish(f"{group}:published", version)
+    except redis.RedisError as error:
+        msg = f"Redis does not answer: {error}"
+        raise UnavailableError(msg) from error
+
+
+def _identity(row: Reference) -> Identity:
+    return row.key, row.effective_from
+
+
+def _by_identity(rows: Iterable[Reference]) -> dict[str, dict[Identity, Reference]]:
+    found: dict[str, dict[Identity, Reference]] = defaultdict(dict)
+    for row in rows:
+        if (other := found[row.kind_name].setdefault(_identity(row), row)) != row:
+            raise InvalidError(_contradiction(other, row))
+    return found
+
+
+def _contradiction(one: Reference, other: Reference) -> str:
+    fields = [name for name in type(one).model_fields if getattr(one, name) != getattr(other, name)]
+    values = ", ".join(f"{name} {getattr(one, name)!r} and {getattr(other, name)!r}" for name in fields)
+    return (
+        f"two rows for {one.kind_name} {' / '.join(one.key)} from {one.effective_from} differ: {values}; "
+        "keep one, or give the later one its own effective_from"
+    )
+
+
+def _changed(wanted: Mapping[Identity, Reference], there: Mapping[Identity, Reference]) -> list[Reference]:
+    return [row for identity, row in wanted.items() if there.get(identity) != row]
+
+
+def _newest(client: Client, table: ReferenceTable) -> dict[Identity, Reference]:
+    query = (
+        f"SELECT {', '.join(table.names)} FROM {table.table} ORDER BY published_version DESC, published_at DESC "
+        f"LIMIT 1 BY {', '.join(table.model.key_fields)}, effective_from"
+    )
+    with translated():
+        rows = client.query_arrow(query).to_pylist()
+    return {_identity(row): row for row in map(table.to_event, rows)}
+
+
+def _append(client: Client, table: ReferenceTable, rows: Sequence[Reference], publication: tuple[Any, ...]) -> None:
+    schema = table.arrow_schema()
+    columns = zip(*(table.to_row(row) + publication for row in rows), strict=True)
+    arrays = [pa.array(values, type=field.type) for values, field in zip(columns, schema, strict=True)]
+    with translated():
+        client.insert_arrow(table.table, pa.Table.from_arrays(arrays, schema=schema))
+
+
+def _newest_written(client: Client) -> int:
+    parts = (f"SELECT max(published_version) AS version FROM {table.table}" for table in REFERENCE_TABLES.values())
+    return _number(client, f"SELECT max(version) FROM ({' UNION ALL '.join(parts)})")
+
+
+def _number(client: Client, query: str) -> int:
+    with translated():
+        return int(client.query(query).first_row[0])

@@ -1,0 +1,98 @@
+"""Settings of every process: one frozen tree, read from `PULSE_*` variables and `.env`."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from streams.errors import UsageError
+
+
+def _known_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (LookupError, OSError, ValueError):
+        msg = f"no zone is called {name}: take one such as Asia/Shanghai"
+        raise ValueError(msg) from None
+    return name
+
+
+class Settings(BaseSettings):
+    """Where the services are and how the engine behaves. Each field is `PULSE_` + its name in upper case."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="PULSE_",
+        env_file=".env",
+        env_ignore_empty=True,
+        frozen=True,
+        extra="ignore",
+        use_attribute_docstrings=True,
+    )
+
+    kafka_url: str | None = None
+    """Kafka bootstrap servers, `host:port[,host:port]`. Empty: `pulse up` starts the local broker."""
+    redis_url: SecretStr | None = None
+    """`redis://[user:password@]host:port/db`. Empty: `pulse up` starts the local Redis."""
+    clickhouse_url: SecretStr | None = None
+    """`http://user:password@host:port/database` of the writer. Empty: `pulse up` starts the local ClickHouse."""
+    clickhouse_reader_url: SecretStr | None = None
+    """The same for the read-only user that boards and `pulse sql` use."""
+
+    data: Path = Path("data")
+    """Folder of the local services: ClickHouse files, passwords, the lock."""
+    policies: Path = Path("policies")
+    """Folder of the company's own text: KPIs, mappings, targets."""
+    time_zone: Annotated[str, AfterValidator(_known_zone)] = "Asia/Shanghai"
+    """IANA zone of company days and periods."""
+
+    group: str = "pulse"
+    """Kafka consumer group and prefix of the Redis keys: one per company."""
+    partitions: Annotated[int, Field(ge=1, le=1024)] = 8
+    """Partitions of topics that are created; existing topics keep theirs."""
+    replication: Annotated[int, Field(ge=1, le=7)] = 1
+    """Replication factor of topics that are created; 3 on a cluster."""
+    session_timeout_s: Annotated[float, Field(ge=1, le=300)] = 10.0
+    """Kafka takes a silent worker's shards away after this long."""
+    assign_delay_s: Annotated[float, Field(ge=0, le=5)] = 0.0
+    """The group leader waits this long before it hands out shards; brokers that answer late followers badly need it."""
+    fetch_wait_ms: Annotated[int, Field(ge=1, le=5000)] = 15
+    """How long Kafka may hold a fetch back to fill it."""
+    broker_partition_bytes: Annotated[int, Field(ge=0)] = 0
+    """What the broker keeps of a partition; imports stay within it. 0: more than any import."""
+
+    checkpoint_interval_s: Annotated[float, Field(gt=0, le=60)] = 1.0
+    """Time between two checkpoints of a shard."""
+    checkpoint_events: Annotated[int, Field(ge=100)] = 50_000
+    """A shard that took this many events waits for its checkpoint before it takes more."""
+    max_event_bytes: Annotated[int, Field(ge=1_000)] = 1_000_000
+    """Larger messages go to the dead letters."""
+    unknown_grace_s: Annotated[float, Field(ge=0, le=86_400)] = 30.0
+    """How long an event that names an unknown rep or institution waits for reference data."""
+    future_tolerance_s: Annotated[float, Field(ge=0)] = 86_400.0
+    """Events dated further ahead of the clock go to the dead letters."""
+    dead_letter_limit: Annotated[int, Field(ge=1)] = 1_000
+    """A worker stops when a partition sends more than this, and more than half of its events, there within a minute."""
+
+    metrics_port: Annotated[int, Field(ge=0, le=65_535)] = 0
+    """Loopback port of a worker's /metrics and /health. 0: a free one, named in the log."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """debug, info, warning or error."""
+    log_json: bool = False
+    """Log lines as JSON objects instead of text."""
+
+
+def load() -> Settings:
+    """Settings from the environment.
+
+    Raises:
+        UsageError: naming the variable that is wrong.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = "PULSE_" + "_".join(str(part) for part in first["loc"]).upper()
+        msg = f"{name} is wrong: {first['msg'].removeprefix('Value error, ')}"
+        raise UsageError(msg) from None

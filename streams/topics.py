@@ -1,0 +1,52 @@
+"""Topics, keys and shards.
+
+All source topics and `nodes` share one partition count; the same key lies in the same partition of each, so one
+representative's events of every kind meet in one shard.
+"""
+
+from collections.abc import Mapping
+
+from schemas.events import SOURCE_TOPICS, Event, Market
+
+NODES = "nodes"
+DEAD_LETTERS = "dead-letters"
+COMMANDS = "commands"
+#: Topics whose partition `p` together make shard `p`.
+SHARD_TOPICS: tuple[str, ...] = (*SOURCE_TOPICS, NODES)
+
+#: Message headers.
+HEADER_EVENT_ID = "event_id"
+HEADER_PRODUCER = "producer"
+HEADER_REPLAY = "replay"
+
+_MASK = 0xFFFFFFFF
+_M = 0x5BD1E995
+
+
+def murmur2(data: bytes) -> int:
+    """Kafka's own 32-bit hash of a message key (Java client, and librdkafka's `murmur2_random`)."""
+    length = len(data)
+    h = 0x9747B28C ^ length
+    whole = length & ~3
+    for i in range(0, whole, 4):
+        k = int.from_bytes(data[i : i + 4], "little") * _M & _MASK
+        h = (h * _M & _MASK) ^ ((k ^ k >> 24) * _M & _MASK)
+    if whole < length:
+        h = (h ^ int.from_bytes(data[whole:], "little")) * _M & _MASK
+    h = (h ^ h >> 13) * _M & _MASK
+    return h ^ h >> 15
+
+
+def shard_of(key: str, partitions: int) -> int:
+    """Partition in which every message with this key lies."""
+    return (murmur2(key.encode()) & 0x7FFFFFFF) % partitions
+
+
+def key_of(event: Event) -> str:
+    """Message key of an event: the representative, for market reports the territory."""
+    return event.territory_id if isinstance(event, Market) else getattr(event, "rep_id")  # noqa: B009
+
+
+def headers_of(headers: Mapping[str, str]) -> list[tuple[str, bytes]]:
+    """Headers as Kafka clients take them."""
+    return [(name, value.encode()) for name, value in headers.items()]

@@ -1,0 +1,225 @@
+"""The worker: a Faust app whose one service reads the source topics, keeps the shards and checkpoints them."""
+
+import asyncio
+import contextlib
+from typing import Any
+
+import faust
+import mode.loop
+import structlog
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+from faust.app.base import BootStrategy
+from mode import Service
+from redis.exceptions import RedisError
+
+from agents.intake.directory import Directory
+from agents.progress.calendar import CompanyTime
+from agents.progress.plan import Plan
+from streams import policies, references
+from streams.clickhouse import connect
+from streams.engine.checkpoint import Checkpointer
+from streams.engine.health import HealthServer
+from streams.engine.intake import Intake
+from streams.engine.opening import Company, Opener
+from streams.engine.store import Store
+from streams.errors import PulseError, UnavailableError, UsageError
+from streams.metrics import Metrics
+from streams.producer import BulkProducer
+from streams.settings import Settings
+from streams.topics import SHARD_TOPICS
+
+log = structlog.get_logger("worker")
+
+#: From SIGTERM to exit: 10 s in all; the last checkpoint gets this much.
+_LAST_CHECKPOINT_S = 7.0
+_LOOK_FOR_NEWS_S = 5.0
+
+
+class _ServicesOnly(BootStrategy):  # type: ignore[misc] # faust has no types
+    """Faust runs our services; the source topics have a consumer of their own (docs/decisions/0001)."""
+
+    enable_kafka_consumer = False
+    enable_web = False
+
+
+class EngineService(Service):  # type: ignore[misc] # mode has no types
+    """Connects everything, then feeds and checkpoints until the worker stops."""
+
+    settings: Settings
+    """Where the services are; set by the class that `run` makes."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._settings = self.settings
+        self._metrics = Metrics()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def on_start(self) -> None:
+        """Connect and join the group."""
+        settings = self._settings
+        url = settings.redis_url.get_secret_value() if settings.redis_url else ""
+        self._store = Store(url, settings.group)
+        self._reader, self._writer = await asyncio.to_thread(lambda: (_client(settings), _client(settings)))
+        self._producer = BulkProducer(settings.kafka_url or "", "pulse-worker")
+        partitions, cluster = await source_layout(settings)
+        company = await asyncio.to_thread(load_company, settings, self._reader)
+        opener = Opener(settings, self._reader, partitions, cluster)
+        self._opener = opener
+        self._intake = Intake(settings, self._store, opener, company, self._metrics)
+        self._intake.checkpointer = Checkpointer(
+            store=self._store,
+            client=self._writer,
+            producer=self._producer,
+            metrics=self._metrics,
+            lost=self._intake.lose,
+            committed=self._intake.commit_offsets,
+        )
+        self._health = HealthServer(self._metrics, settings.metrics_port)
+        port = await self._health.start()
+        await self._intake.start()
+        log.info("worker ready", partitions=partitions, metrics=f"http://127.0.0.1:{port}/metrics")
+
+    @Service.task  # type: ignore[untyped-decorator]
+    async def _run(self) -> None:
+        loops = [self._intake.feed(), self._intake.checkpoint_forever(), self._follow_news()]
+        self._tasks = [asyncio.create_task(loop) for loop in loops]
+        done, _ = await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
+        failed = next((task.exception() for task in done if not task.cancelled() and task.exception()), None)
+        if not self.should_stop:
+            await self.crash(self._intake.fatal or failed or PulseError("the worker's loop ended"))
+
+    async def on_stop(self) -> None:
+        """Checkpoint, leave the group, close."""
+        deadline = asyncio.get_running_loop().time() + _LAST_CHECKPOINT_S
+        if hasattr(self, "_intake"):
+            with contextlib.suppress(UnavailableError):
+                await self._intake.stop(deadline)
+        for task in self._tasks:
+            task.cancel()
+        if hasattr(self, "_health"):
+            await self._health.stop()
+        await asyncio.to_thread(self._producer.close)
+        await self._store.close()
+        log.info("worker stopped")
+
+    # --------------------------------------------------------- news
+
+    async def _follow_news(self) -> None:
+        """Load policies and reference data when a publication is announced, or after a while unannounced."""
+        pubsub, channel = self._store.subscribe()
+        subscribed = False
+        while not self.should_stop:
+            try:
+                if not subscribed:
+                    await pubsub.subscribe(channel)
+                    subscribed = True
+                await pubsub.get_message(timeout=_LOOK_FOR_NEWS_S)
+                await self._load_news()
+            except (RedisError, OSError, UnavailableError) as error:
+                log.debug("no news", error=str(error))
+                subscribed = False
+                await asyncio.sleep(1)
+
+    async def _load_news(self) -> None:
+        company = self._intake.company
+        newest = await asyncio.to_thread(newest_versions, self._reader)
+        if newest != (company.policy_version, company.directory.version):
+            fresh = await asyncio.to_thread(load_company, self._settings, self._reader)
+            await self._intake.adopt(fresh)
+            log.info("news loaded", policy=fresh.policy_version, reference_data=fresh.directory.version)
+
+
+def _client(settings: Settings) -> Any:
+    return connect(settings.clickhouse_url)
+
+
+def newest_versions(client: Any) -> tuple[int, int]:
+    """Newest published version of the KPI policy and of the reference data."""
+    return policies.newest_version(client), references.newest_version(client)
+
+
+def load_company(settings: Settings, client: Any) -> Company:
+    """What is in force now.
+
+    Raises:
+        UnavailableError: ClickHouse does not answer.
+        UsageError: nothing is published, or what is published cannot be read.
+    """
+    version = references.newest_version(client)  # before the rows: rows newer than their version are loaded again
+    rows = references.load(client)
+    policy_version, policy = policies.current(client)
+    time = CompanyTime(settings.time_zone)
+    return Company(Plan(policy), policy_version, Directory(rows, version), time)
+
+
+async def source_layout(settings: Settings) -> tuple[int, str]:
+    """Partitions of the source topics and the id of the cluster.
+
+    Raises:
+        UsageError: topics are missing or have different partition counts.
+        UnavailableError: Kafka does not answer.
+    """
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka_url)
+    try:
+        await admin.start()
+        described = await admin.describe_topics(list(SHARD_TOPICS))
+        cluster = await admin.describe_cluster()
+    except (KafkaError, OSError) as error:
+        msg = f"Kafka does not answer: {error}"
+        raise UnavailableError(msg) from error
+    finally:
+        await admin.close()
+    counts = {topic["topic"]: len(topic["partitions"]) for topic in described}
+    if len(set(counts.values())) != 1 or 0 in counts.values():
+        shown = ", ".join(f"{topic} {count}" for topic, count in sorted(counts.items()))
+        msg = f"the source topics need one partition count, and have: {shown}; create them alike"
+        raise UsageError(msg)
+    return next(iter(counts.values())), str(cluster.get("cluster_id"))
+
+
+def build_app(settings: Settings, service: type[EngineService]) -> Any:
+    """The Faust app that runs the engine."""
+    app = faust.App(
+        settings.group,
+        broker=f"kafka://{settings.kafka_url}",
+        store="memory://",
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        datadir=str(settings.data / "faust"),
+    )
+    app.boot_strategy = _ServicesOnly(app)
+    app.service(service)
+    return app
+
+
+def require_urls(settings: Settings) -> None:
+    """Refuse to start without knowing where the services are.
+
+    Raises:
+        UsageError: naming the variables that are missing.
+    """
+    missing = [name for name in ("kafka_url", "redis_url", "clickhouse_url") if getattr(settings, name) is None]
+    if missing:
+        names = ", ".join(f"PULSE_{name.upper()}" for name in missing)
+        msg = f"a worker alone needs {names}: set them, or run `pulse up`, which starts what is missing"
+        raise UsageError(msg)
+
+
+def run(settings: Settings) -> None:
+    """Work until SIGTERM or SIGINT.
+
+    Raises:
+        PulseError: what made the worker stop.
+    """
+    require_urls(settings)
+    mode.loop.use("uvloop")
+    engine = type("Engine", (EngineService,), {"settings": settings})
+    app = build_app(settings, engine)
+    worker = faust.Worker(app, loglevel="WARN", override_logging=False, redirect_stdouts=False, quiet=True)
+    try:
+        worker.execute_from_commandline()
+    except SystemExit as ended:
+        if ended.code:
+            msg = f"the worker ended with {ended.code}"
+            raise PulseError(msg) from None
