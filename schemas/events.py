@@ -55,7 +55,7 @@ class Sample(Model):
     """Samples left with the health-care professional."""
 
     product_id: Id
-    quantity: Annotated[int, Field(ge=1)]
+    quantity: Annotated[int, Field(ge=1, le=1_000_000)]
 
 
 class Visit(RepEvent):
@@ -158,7 +158,7 @@ class Activity(RepEvent):
     payee_kind: Literal["hcp", "department", "institution", "foundation", "vendor", "none"] = "none"
     payee_id: Id | None = None
     attendees: tuple[Attendee, ...] = Field(default=(), max_length=2_000)
-    headcount: Annotated[int, Field(ge=0)] | None = None
+    headcount: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
     """People present, where the attendees are not listed one by one."""
     topic_text: Text | None = None
     """Title of the talk or purpose of the spending."""

@@ -25,7 +25,7 @@ def _listed(value: object) -> object:
 def _known_zone(name: str) -> str:
     try:
         ZoneInfo(name)
-    except (OSError, ValueError):
+    except (KeyError, OSError, ValueError):
         msg = f"{name!r} is no IANA time zone: write for example Asia/Shanghai or Europe/Berlin"
         raise ValueError(msg) from None
     return name

@@ -12,7 +12,8 @@ from pydantic import SecretStr
 
 from streams.errors import InvalidError, UnavailableError, UsageError
 
-#: Server answers that may change by waiting: too many queries, memory, timeouts, read-only replica, restart.
+#: Server answers that may change by waiting: too many queries, memory, timeouts, read-only replica, restart. So may
+#: answers that do not come from ClickHouse itself, but from a proxy or a server that shuts down.
 _PASSING = ("TOO_MANY", "MEMORY_LIMIT", "TIMEOUT", "NETWORK_ERROR", "READONLY_REPLICA", "ABORTED", "TABLE_IS_READ_ONLY")
 
 
@@ -65,7 +66,7 @@ def translated() -> Iterator[None]:
         raise UnavailableError(msg) from error
     except DatabaseError as error:
         text = _first_line(error)
-        if any(word in text for word in _PASSING):
+        if "DB::Exception" not in str(error) or any(word in text for word in _PASSING):
             msg = f"ClickHouse is busy: {text}"
             raise UnavailableError(msg) from error
         msg = f"ClickHouse refused: {text}"

@@ -2,11 +2,14 @@
 
 import asyncio
 import contextlib
+import signal
+import tempfile
 from typing import Any
 
 import faust
 import mode.loop
 import structlog
+import uvloop
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 from faust.app.base import BootStrategy
@@ -44,14 +47,21 @@ class _ServicesOnly(BootStrategy):  # type: ignore[misc] # faust has no types
 
 
 class EngineService(Service):  # type: ignore[misc] # mode has no types
-    """Connects everything, then feeds and checkpoints until the worker stops."""
+    """Connects everything, then feeds and checkpoints until the worker stops.
 
-    settings: Settings
-    """Where the services are; set by the class that `run` makes."""
+    Args:
+        settings: where the services are.
 
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self._settings = self.settings
+    Attributes:
+        failed: set when the engine cannot go on.
+        failure: why.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__()
+        self._settings = settings
+        self.failed = asyncio.Event()
+        self.failure: BaseException | None = None
         self._metrics = Metrics()
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -87,7 +97,8 @@ class EngineService(Service):  # type: ignore[misc] # mode has no types
         done, _ = await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
         failed = next((task.exception() for task in done if not task.cancelled() and task.exception()), None)
         if not self.should_stop:
-            await self.crash(self._intake.fatal or failed or PulseError("the worker's loop ended"))
+            self.failure = self._intake.fatal or failed or PulseError("the worker's loop ended")
+            self.failed.set()
 
     async def on_stop(self) -> None:
         """Checkpoint, leave the group, close."""
@@ -99,7 +110,8 @@ class EngineService(Service):  # type: ignore[misc] # mode has no types
             task.cancel()
         if hasattr(self, "_health"):
             await self._health.stop()
-        await asyncio.to_thread(self._producer.close)
+        if hasattr(self, "_producer"):
+            await asyncio.to_thread(self._producer.close)
         await self._store.close()
         log.info("worker stopped")
 
@@ -178,18 +190,18 @@ async def source_layout(settings: Settings) -> tuple[int, str]:
     return next(iter(counts.values())), str(cluster.get("cluster_id"))
 
 
-def build_app(settings: Settings, service: type[EngineService]) -> Any:
-    """The Faust app that runs the engine."""
+def build_app(settings: Settings, engine: Service, folder: str) -> Any:
+    """The Faust app that runs the engine; `folder` is for files that Faust wants to keep."""
     app = faust.App(
         settings.group,
         broker=f"kafka://{settings.kafka_url}",
         store="memory://",
         topic_allow_declare=False,
         topic_disable_leader=True,
-        datadir=str(settings.data / "faust"),
+        datadir=folder,
     )
     app.boot_strategy = _ServicesOnly(app)
-    app.service(service)
+    app.on_init_dependencies = lambda: [engine]
     return app
 
 
@@ -214,12 +226,21 @@ def run(settings: Settings) -> None:
     """
     require_urls(settings)
     mode.loop.use("uvloop")
-    engine = type("Engine", (EngineService,), {"settings": settings})
-    app = build_app(settings, engine)
-    worker = faust.Worker(app, loglevel="WARN", override_logging=False, redirect_stdouts=False, quiet=True)
+    with tempfile.TemporaryDirectory(prefix="pulse-worker-") as folder:
+        uvloop.run(_serve(settings, folder))
+
+
+async def _serve(settings: Settings, folder: str) -> None:
+    engine = EngineService(settings)
+    app = build_app(settings, engine, folder)
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
     try:
-        worker.execute_from_commandline()
-    except SystemExit as ended:
-        if ended.code:
-            msg = f"the worker ended with {ended.code}"
-            raise PulseError(msg) from None
+        await app.start()
+        ends = [asyncio.create_task(stop.wait()), asyncio.create_task(engine.failed.wait())]
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        await app.stop()
+    if engine.failure is not None:
+        raise engine.failure

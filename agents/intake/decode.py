@@ -91,7 +91,7 @@ def check_time(event: Event, now: datetime, tolerance: timedelta) -> None:
         hours = ahead.total_seconds() / 3600
         raise RefusedError(
             step="time",
-            message=f"occurred_at {event.occurred_at.isoformat()} lies {hours:.0f} hours ahead: check the sender's clock",
+            message=f"occurred_at {event.occurred_at.isoformat()} lies {hours:.0f} hours ahead: check its clock",
         )
     if event.occurred_at < EARLIEST:
         raise RefusedError(

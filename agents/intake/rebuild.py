@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from agents.intake.shard import Shard
 from agents.progress.cells import REP, Entity, Slot, blank
+from agents.progress.ledger import withdrawn
 from agents.progress.plan import Plan
 from agents.progress.state import ProgressState
 
@@ -52,7 +53,7 @@ def withdraw(old: ProgressState, new: ProgressState) -> None:
         first_ever = old.plan.by_kpi[name[1]].first_ever
         for key, entry in report.items():
             if key not in fresh:
-                fresh[key] = [None] * len(entry) if first_ever else [0, *entry[1:]]
+                fresh[key] = withdrawn(entry, first_ever=first_ever)
     new.mark_all()
 
 

@@ -6,6 +6,7 @@ content hash covers the identity too.
 """
 
 from collections.abc import Iterable
+from datetime import date, datetime
 from hashlib import blake2b
 from typing import Any
 
@@ -41,9 +42,9 @@ def content_hash(identity: int, values: Iterable[Any]) -> int:
 
 
 def _plain(value: Any) -> Any:
-    if hasattr(value, "tzinfo"):
+    if isinstance(value, datetime):
         return CompanyTime.microseconds(value)
-    return str(micro(value))
+    return value.isoformat() if isinstance(value, date) else str(micro(value))
 
 
 class Seen:

@@ -11,10 +11,10 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 import numpy as np
-import orjson
 
 from agents.intake.decode import RefusedError, check_time, decode
 from agents.intake.seen import Seen, content_hash, identity_hash
+from agents.progress.snapshot import loads
 from agents.progress.state import ProgressState
 from schemas.events import MODEL_OF_TOPIC, Event, RepEvent
 from schemas.policy import Unit
@@ -115,6 +115,8 @@ class Shard:
         self.counts: Counter[str] = Counter()
         self.offsets: dict[str, int] = {}
         """Next offset to read by topic; what lies below is contained in the state."""
+        self.fresh: dict[int, int] = {}
+        """Stamp from which each shard speaks without a past, as far as this shard was told; older words are void."""
         self.moved = False
         """Whether anything changed since the last checkpoint."""
         self._good_keys: set[bytes] = set()
@@ -167,11 +169,22 @@ class Shard:
         buckets = self.progress.now_buckets(now)
         for record in records:
             try:
-                self.progress.take_message(orjson.loads(record.value or b""), buckets)
+                message = loads(record.value or b"")
+                if self._is_current(message["h"], message["f"]):
+                    self.progress.take_message(message, buckets)
             except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
                 self._refuse(topic, record, "roll-up", type(error).__name__, f"not a node message: {error}")
             self.offsets[topic] = record.offset + 1
         self.moved = True
+
+    def _is_current(self, sender: int, fresh: int) -> bool:
+        """Whether the sending shard still stands by its words; one that lost its past takes the older ones back."""
+        known = self.fresh.get(sender, 0)
+        if fresh > known:
+            self.fresh[sender] = fresh
+            shard_of, partitions = self.placement.shard_of, self.placement.partitions
+            self.progress.forget_older(fresh, lambda key: shard_of(key, partitions) == sender)
+        return fresh >= known
 
     def _read(self, kind: str, record: Record, now: datetime) -> Event:
         event = decode(kind, record.value, self.limits.max_bytes)

@@ -5,7 +5,7 @@ where all reps report what they saw of it. From these reports it follows to whom
 distinct to every rep that saw it and all nodes above them, for a first-ever KPI to the rep of the very first event.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from agents.intake.directory import Directory, Node, Path
@@ -42,17 +42,24 @@ def see_first(report: Report, key: str, day: int, at_us: int, event_id: str) -> 
 
 
 class Member:
-    """One value of a distinct KPI with the reports of all reps."""
+    """One value of a distinct KPI with the reports of all reps, and who was told that it counts for them.
 
-    __slots__ = ("credits", "kpi", "reports", "value")
+    A credit can be taken back, so it must never be told without a trace: `told` is written to the checkpoint store
+    *before* anything is said (the product key stays `pending` meanwhile), and only the next checkpoint speaks. A crash
+    in between finds in `told` everybody who may have heard something, and says it again.
+    """
+
+    __slots__ = ("kpi", "pending", "reports", "told", "value")
 
     def __init__(self, kpi: str, value: str) -> None:
         self.kpi = kpi
         self.value = value
         self.reports: dict[str, dict[str, list[Any]]] = {}
         """By rep, then entry key: [stamp, …entry]."""
-        self.credits: set[Credit] = set()
-        """Who was told that the member counts for them."""
+        self.told: dict[str, set[Credit]] = {}
+        """Credits that were, or are about to be, told, by product key."""
+        self.pending: set[str] = set()
+        """Product keys whose credits the next checkpoint tells."""
 
     @property
     def id(self) -> str:
@@ -69,6 +76,31 @@ class Member:
                 said[key] = [stamp, *entry]
                 moved = True
         return moved
+
+    def forget_older(self, stamp: int, reps: Callable[[str], bool], *, first_ever: bool) -> bool:
+        """Withdraw what some reps reported before `stamp`; whether anything changed."""
+        moved = False
+        for rep_id, entries in self.reports.items():
+            if reps(rep_id):
+                for key, entry in entries.items():
+                    if entry[0] < stamp and entry[1]:
+                        entries[key] = [entry[0], *withdrawn(entry[1:], first_ever=first_ever)]
+                        moved = True
+        return moved
+
+    def next_credits(self, due: set[Credit]) -> list[tuple[Credit, bool]]:
+        """Who must be told now, and whether the member counts for them; what is new waits for the checkpoint after."""
+        by_key: dict[str, set[Credit]] = {}
+        for credit in due:
+            by_key.setdefault(credit.product_key, set()).add(credit)
+        said = [(credit, credit in due) for key in sorted(self.pending) for credit in sorted(self.told.get(key, ()))]
+        for key in self.pending:
+            self.told[key] = self.told.get(key, set()) & by_key.get(key, set())
+        self.pending = {key for key in {*by_key, *self.told} if by_key.get(key, set()) != self.told.get(key, set())}
+        for key in self.pending:
+            self.told[key] = self.told.get(key, set()) | by_key.get(key, set())
+        self.told = {key: credits_ for key, credits_ in self.told.items() if credits_}
+        return said
 
     def due(self, spec: LedgerSpec, directory: Directory) -> set[Credit]:
         """Who the member counts for, by what is reported now."""
@@ -92,6 +124,11 @@ class Member:
             for _stamp, present, product_key, month, path in entries.values():
                 if present:
                     yield from _credits(spec, rep_id, path_of(path), month, product_key)
+
+
+def withdrawn(entry: Sequence[Any], *, first_ever: bool) -> list[Any]:
+    """The entry that takes `entry` back."""
+    return [None] * len(entry) if first_ever else [0, *entry[1:]]
 
 
 def _confirmed(spec: LedgerSpec, first_day: int, next_day: int | None) -> bool:

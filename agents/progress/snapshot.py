@@ -62,7 +62,11 @@ def restore(state: ProgressState, fields: Mapping[str, bytes] | Iterable[tuple[s
         elif what == _MEMBER:
             member = state.member(name[0])
             member.reports = content["r"]
-            member.credits = {Credit(*credit) for credit in content["e"]}
+            for credit in content["t"]:
+                member.told.setdefault(credit[-1], set()).add(Credit(*credit))
+            member.pending = set(content["p"])
+            if member.pending:
+                state.changed_members.add(member.id)
         else:
             state.reports[name[0], name[1], name[2]] = content
 
@@ -90,7 +94,8 @@ def _name(*parts: Any) -> str:
 
 def _member_value(state: ProgressState, name: str) -> bytes:
     member = state.members[name]
-    return dumps({"r": member.reports, "e": sorted(member.credits)})
+    told = sorted(credit for credits_ in member.told.values() for credit in credits_)
+    return dumps({"r": member.reports, "t": told, "p": sorted(member.pending)})
 
 
 def _restore_slot(state: ProgressState, name: list[Any], content: dict[str, Any]) -> None:

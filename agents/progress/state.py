@@ -3,13 +3,13 @@
 Pure: events and node messages in, changed cells and messages out. It reads no clock and no store; `now` comes in.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from typing import Any, NamedTuple
 
 from agents.intake.directory import Directory, Path
 from agents.progress.calendar import CompanyTime, month_start
-from agents.progress.cells import MONTH, REP, ROLLING_LETTERS, Entity, Slot, blank, path_of
+from agents.progress.cells import MONTH, REP, ROLLING_LETTERS, UNIT_OF_LETTER, Entity, Slot, blank, path_of
 from agents.progress.ledger import Credit, Member, Report, see_first
 from agents.progress.plan import MICRO, Group, LedgerSpec, Plan, day_of, product_keys
 from schemas.policy import Unit
@@ -61,6 +61,8 @@ class ProgressState:
         self.changed_reports: dict[tuple[str, str, str], set[str]] = {}
         """Changed entry keys by report."""
         self.dropped_slots: list[Slot] = []
+        self._speaking_next: set[str] = set()
+        """Members whose credits are written with this checkpoint and told with the next."""
         self.stale_windows: dict[tuple[Entity, str], None] = {}
         """Entities whose rolling windows of a letter must be computed anew, in order of arrival."""
 
@@ -183,10 +185,33 @@ class ProgressState:
     def _credit(self, member: Member, stamp: int) -> Iterator[NodeMessage]:
         spec = self.plan.by_kpi.get(member.kpi)
         due = member.due(spec, self.directory) if spec is not None else set()
-        for credit in sorted(due ^ member.credits):
-            counts = credit in due
+        for credit, counts in member.next_credits(due):
             yield _credit_message(member, credit, [1, MICRO] if counts else [0, 0], stamp)
-        member.credits = due
+        if member.pending:
+            self._speaking_next.add(member.id)
+
+    def forget_older(self, stamp: int, is_child: Callable[[str], bool]) -> None:
+        """Take back what some children said before `stamp`: they have lost their past and say everything again.
+
+        Args:
+            stamp: what was said at or after it stays.
+            is_child: tells the children meant, by their own message keys.
+        """
+        for slot in _slots(self.entities.values()):
+            for child, said in slot.children.items():
+                old = {key: entry for key, entry in said.items() if entry[0] < stamp and is_child(_key_of(child))}
+                blanks = {key: blank(len(entry) - 1, self._lasts_of(key)) for key, entry in old.items()}
+                if blanks and slot.take_child(child, stamp - 1, blanks, self.plan.lasts):
+                    self.changed_slots.add(slot)
+                    if slot.bucket[0] in UNIT_OF_LETTER:
+                        self.stale_windows[slot.entity, slot.bucket[0]] = None
+        for member in self.members.values():
+            spec = self.plan.by_kpi.get(member.kpi)
+            if spec is not None and member.forget_older(stamp, is_child, first_ever=spec.first_ever):
+                self.changed_members.add(member.id)
+
+    def _lasts_of(self, key: str) -> tuple[int, ...]:
+        return self.plan.lasts.get(key.partition("|")[0], ())
 
     # --------------------------------------------------------------- upkeep
 
@@ -216,20 +241,17 @@ class ProgressState:
                 slot.changed.update(slot.cells)
                 self.changed_slots.add(slot)
             self.stale_windows |= {(entity, letter): None for letter in entity.rolling}
+        for member in self.members.values():
+            member.pending.update(member.told)
         self.changed_members.update(self.members)
         self.changed_reports = {name: set(report) for name, report in self.reports.items()}
-
-    def forget_credits(self) -> None:
-        """Let every member tell its credits anew at the next checkpoint."""
-        for member in self.members.values():
-            member.credits = set()
 
     def settle(self) -> None:
         """Forget what changed: a checkpoint took it."""
         for slot in self.changed_slots:
             slot.changed = set()
         self.changed_slots = set()
-        self.changed_members = set()
+        self.changed_members, self._speaking_next = self._speaking_next, set()
         self.changed_reports = {}
         self.dropped_slots = []
 
@@ -238,6 +260,11 @@ def _slots(entities: Iterable[Entity]) -> Iterator[Slot]:
     for entity in entities:
         for paths in entity.slots.values():
             yield from paths.values()
+
+
+def _key_of(child: str) -> str:
+    """Message key of a child: `rep|R1` is keyed by R1, a member by its whole name."""
+    return child if child.startswith("@") else child.partition("|")[2]
 
 
 def _upward(slot: Slot, cells: dict[str, Any], stamp: int) -> NodeMessage:

@@ -35,10 +35,10 @@ SELECT
     cell.product_key AS product_key,
     product.name AS product_name,
     product.name_en AS product_name_en,
-    cell.value AS value,
-    cell.numerator AS numerator,
-    cell.denominator AS denominator,
-    cell.events AS events,
+    if(cell.is_over, if(cell.denominator IS NULL, toDecimal128(0, 6), NULL), cell.value) AS value,
+    if(cell.is_over, toDecimal128(0, 6), cell.numerator) AS numerator,
+    if(cell.is_over AND cell.denominator IS NOT NULL, toDecimal128(0, 6), cell.denominator) AS denominator,
+    if(cell.is_over, 0, cell.events) AS events,
     cell.updated_at AS updated_at
 FROM
 (
@@ -50,6 +50,8 @@ FROM
             period = 'year', addMonths(period_start, 12) - 1,
             NULL
         ) AS period_end,
+        -- a rolling figure nobody renewed for as long as its window is has nothing left in it
+        ifNull(expires_at <= now64(3), false) AS is_over,
         -- names and organisation as on the last day of the period, or today while it runs
         least(ifNull(period_end, toDate32('2299-12-31')), toDate32(now('{{time_zone}}'))) AS named_on
     FROM node_totals FINAL

@@ -46,6 +46,8 @@ class OwnedShard:
     rolling: RollingWindows
     stamp: int = 0
     """Stamp of the last checkpoint, milliseconds; never falls."""
+    fresh: int = 0
+    """Stamp from which this shard speaks without a past: when it was last rebuilt with nothing kept."""
     resend: int = 0
     """Round of saying all totals again that this shard has honoured."""
     replace: bool = False
@@ -69,7 +71,8 @@ def take_snapshot(owned: OwnedShard, stamp: int, now: datetime) -> Snapshot:
     """What changed since the last checkpoint; the shard forgets it."""
     shard = owned.shard
     rolling = owned.rolling.rows(now)
-    messages = [(message["p"], dumps(message)) for message in shard.progress.messages(stamp)]
+    origin = {"h": shard.number, "f": owned.fresh}
+    messages = [(message["p"], dumps(message | origin)) for message in shard.progress.messages(stamp)]
     output, shard.output = shard.output, Output()
     block = Block(dict(output.rows), changed_rows(shard.progress) + rolling, _letters(shard, output.letters, now))
     commit = Commit(
@@ -93,7 +96,9 @@ def _meta(owned: OwnedShard, stamp: int) -> dict[str, str | int]:
         **{f"o:{topic}": offset for topic, offset in shard.offsets.items()},
         **{f"c:{name}": count for name, count in shard.counts.items()},
         "held": len(shard.held),
+        **{f"f:{sender}": fresh for sender, fresh in shard.fresh.items()},
         "stamp": stamp,
+        "fresh": owned.fresh,
         "resend": owned.resend,
         **owned.labels,
     }

@@ -195,7 +195,6 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has no
                 owned.shard.release(now)
             if owned.resend < asked:
                 owned.shard.progress.mark_all()
-                owned.shard.progress.forget_credits()
                 owned.resend, owned.shard.moved = asked, True
         self._show()
 

@@ -30,6 +30,7 @@ log = structlog.get_logger("shards")
 _OWNERS_PER_QUERY = 1_000
 _COUNTER = "c:"
 _OFFSET = "o:"
+_FRESH = "f:"
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,8 @@ class Opener:
         else:
             log.warning("the broker is a new one: its offsets are read from the start", shard=number)
         owned = OwnedShard(shard, token, RollingWindows(shard.progress), stamp=int(meta.get("stamp", 0)), labels=labels)
-        owned.resend = int(meta.get("resend", 0))
+        owned.resend, owned.fresh = int(meta.get("resend", 0)), int(meta.get("fresh", 0))
+        shard.fresh = {int(n.removeprefix(_FRESH)): int(v) for n, v in meta.items() if n.startswith(_FRESH)}
         owned.held_before = len(shard.held)
         for entity in shard.progress.entities.values():
             shard.progress.stale_windows |= {(entity, letter): None for letter in entity.rolling}
@@ -120,11 +122,13 @@ class Opener:
         count = replay(shard, self._stored_events(number), now)
         labels = company.labels(self.partitions, self.cluster)
         owned = OwnedShard(shard, token, RollingWindows(shard.progress), replace=True, labels=labels)
+        owned.fresh = int(now.timestamp() * 1000)
         if old is not None:
+            shard.fresh = old.shard.fresh
             withdraw(old.shard.progress, shard.progress)
             shard.offsets, shard.counts, shard.held = old.shard.offsets, old.shard.counts, old.shard.held
             shard.output.rows, shard.output.letters = old.shard.output.rows, old.shard.output.letters
-            owned.stamp, owned.resend = old.stamp, old.resend
+            owned.stamp, owned.resend, owned.fresh = old.stamp, old.resend, old.fresh
         if count:
             why = "policy or reference data changed" if old is not None else "no usable checkpoint in Redis"
             log.warning("shard rebuilt from ClickHouse", shard=number, events=count, because=why)

@@ -50,21 +50,21 @@ def converter(target: Target, form: Format) -> Convert | None:
     """What turns a cell that is not blank into the target's value; None when texts go as they are."""
     match target.shape:
         case "moment":
-            return _remembering(lambda value: _moment(value, form))
+            return remembering(lambda value: _moment(value, form))
         case "date":
-            return _remembering(lambda value: _date(value, form.dates))
+            return remembering(lambda value: _date(value, form.dates))
         case "time" | "flag":
             return None
         case "amount" | "number":
-            return _number_reader(form, exact=target.shape == "amount")
+            return remembering(_number_reader(form, exact=target.shape == "amount"))
         case "text":
             return _text
         case "object" | "list":
             return lambda value: _structure(value, form)
 
 
-def _remembering(convert: Convert) -> Convert:
-    """Dates repeat a lot: each different text is parsed once."""
+def remembering(convert: Convert) -> Convert:
+    """The same with each different text converted once: dates and figures repeat a lot in files."""
     known: dict[Any, Any] = {}
 
     def remembered(value: Any) -> Any:

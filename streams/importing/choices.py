@@ -7,7 +7,7 @@ from typing import Any
 
 from schemas.mapping import Test
 from streams.errors import InvalidError
-from streams.importing.cells import Convert, shown
+from streams.importing.cells import Convert, remembering, shown
 from streams.importing.records import Cell
 
 Holds = Callable[[Any], bool]
@@ -77,4 +77,4 @@ def _comparison(column: str, compare: Callable[[Any, Any], bool], bound: Decimal
             msg = f"column {column!r}: {error}"
             raise InvalidError(msg) from None
 
-    return holds
+    return remembering(holds)

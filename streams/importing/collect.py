@@ -1,5 +1,6 @@
 """Reference rows collected from a file: each once, contradictions named, the first one wins."""
 
+from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,7 +16,7 @@ class Collector:
 
     def __init__(self) -> None:
         self._found: dict[tuple[Any, ...], tuple[Reference, int]] = {}
-        self._seen: dict[int, set[Any]] = {}
+        self._seen: dict[int, set[Any]] = defaultdict(set)
         self._validators: dict[int, Validator] = {}
 
     @property
@@ -34,7 +35,7 @@ class Collector:
         """Rows that ride along in a record; yields what is wrong with it. A row without its key is simply not there."""
         for entry in entries:
             if entry.key is not None:
-                seen = self._seen.setdefault(id(entry), set())
+                seen = self._seen[id(entry)]
                 key = entry.key(record.values)
                 if key in seen:
                     continue
@@ -73,4 +74,7 @@ class Collector:
         raise InvalidError(msg)
 
     def _validator(self, entry: Rows) -> Validator:
-        return self._validators.setdefault(id(entry), Validator(entry.model, entry.labels))
+        found = self._validators.get(id(entry))
+        if found is None:
+            found = self._validators[id(entry)] = Validator(entry.model, entry.labels)
+        return found

@@ -1,5 +1,6 @@
 """Mappings compiled to closures: from a record's values to the fields of a model."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime
@@ -38,7 +39,7 @@ Read = Callable[[Any, int], Any]
 Build = Callable[[Any, int], dict[str, Any]]
 _PLAIN = Format()
 _NUMBER = Target("number", "amount", required=False)
-_YEAR_DIGITS = 4
+_YEAR = re.compile(r"\d{4}")
 _REMEMBERED = 1_000_000
 
 
@@ -158,23 +159,17 @@ def _model(target: Target) -> type[BaseModel]:
 
 
 def _compile(form: Form, target: Target, context: Context) -> Read:
-    match form:
-        case ColumnField():
-            return _column(form, target, context)
-        case ConstantField():
-            value = _constant(form.constant, target, context)
-            return lambda _values, _line: value
-        case StableIdField():
-            return _stable_id(form, context)
-        case RowIdField():
-            prefix = row_id_prefix(form.row_id, context.content)
-            return lambda _values, line: f"{prefix}{line}"
-        case MonthField():
-            return _month(form, target, context)
-        case JoinField():
-            return _join(form, context)
-        case WhenField():
-            return _when(form, target, context)
+    return _COMPILERS[type(form)](form, target, context)
+
+
+def _fixed(form: ConstantField, target: Target, context: Context) -> Read:
+    value = _constant(form.constant, target, context)
+    return lambda _values, _line: value
+
+
+def _row_id(form: RowIdField, _target: Target, context: Context) -> Read:
+    prefix = row_id_prefix(form.row_id, context.content)
+    return lambda _values, line: f"{prefix}{line}"
 
 
 def _constant(value: Any, target: Target, context: Context) -> Any:
@@ -239,7 +234,7 @@ def _format(form: ColumnField, context: Context) -> Format:
     )
 
 
-def _stable_id(form: StableIdField, context: Context) -> Read:
+def _stable_id(form: StableIdField, _target: Target, context: Context) -> Read:
     cells = [context.source.cell(column) for column in form.stable_id]
     known: dict[Any, str] = {}
 
@@ -283,16 +278,15 @@ def _day(parts: tuple[Any, ...], form: MonthField) -> date:
         msg = f"{shown(parts[0])} is no month: list its names by month_names in the mapping"
         raise InvalidError(msg)
     try:
-        year, day = int(str(parts[1])), int(str(parts[2])) if form.day else 1
-        if len(str(year)) != _YEAR_DIGITS:
-            raise ValueError  # noqa: TRY301
-        return date(year, month, day)
+        if not _YEAR.fullmatch(str(parts[1])):
+            raise ValueError
+        return date(int(parts[1]), month, int(str(parts[2])) if form.day else 1)
     except ValueError:
         msg = f"{' '.join(str(part) for part in parts)} is no month and year{' and day' if form.day else ''}"
         raise InvalidError(msg) from None
 
 
-def _join(form: JoinField, context: Context) -> Read:
+def _join(form: JoinField, _target: Target, context: Context) -> Read:
     cells = [context.source.cell(column) for column in form.join]
 
     def read(values: Any, _line: int) -> Any:
@@ -322,3 +316,14 @@ def _choice(choice: Choice, context: Context) -> Holds:
 def _test(test: Test, context: Context) -> Holds:
     number = converter(_NUMBER, context.form)
     return compile_test(test, context.source.cell(test.column), number or _same)
+
+
+_COMPILERS: dict[type, Callable[[Any, Target, Context], Read]] = {
+    ColumnField: _column,
+    ConstantField: _fixed,
+    StableIdField: _stable_id,
+    RowIdField: _row_id,
+    MonthField: _month,
+    JoinField: _join,
+    WhenField: _when,
+}

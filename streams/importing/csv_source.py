@@ -119,7 +119,7 @@ class CsvSource(Source):
     def _unreadable(self, record: str) -> str | None:
         if "\0" in record:
             return "the row contains a NUL byte: the file is damaged or not text"
-        if self._text.undecoded(record):
+        if not record.isascii() and self._text.undecoded(record):
             return f"the row is not {self._reader.encoding}: name the file's encoding in the mapping (reader: encoding)"
         return None
 

@@ -84,7 +84,7 @@ class JsonSource(Source):
     def _parse(self, line: str) -> dict[str, Any] | str:
         if "\0" in line:
             return "the line contains a NUL byte: the file is damaged or not text"
-        if self._text.undecoded(line):
+        if not line.isascii() and self._text.undecoded(line):
             return (
                 f"the line is not {self._reader.encoding}: name the file's encoding in the mapping (reader: encoding)"
             )

@@ -64,14 +64,13 @@ class TextFile:
             content = open_content(self.path, self._raw)
             buffered = io.BufferedReader(content, _BUFFER)  # type: ignore[type-var]
             try:
-                yield from io.TextIOWrapper(buffered, self.encoding, errors, newline="")
+                with io.TextIOWrapper(buffered, self.encoding, errors, newline="") as text:
+                    yield from text
             except GZIP_ERRORS as error:
                 raise _broken(self.path, error) from error
 
     def undecoded(self, text: str) -> bool:
         """Whether bytes of this text did not fit the encoding."""
-        if text.isascii():
-            return False
         return _REPLACED in text if self._wide else _UNDECODED.search(text) is not None
 
     def bytes_of(self, text: str) -> bytes:

@@ -84,11 +84,19 @@ def prepare(job: ImportJob, settings: Settings) -> Plan:
         msg = f"{loaded.at('kind')}the mapping is for {mapping.kind}, not for {job.kind}"
         raise UsageError(msg)
     source = open_source(job.file, mapping.reader)
-    zone = ZoneInfo(mapping.time_zone or settings.time_zone) if path else None
+    zone = _zone(mapping.time_zone or settings.time_zone) if path else None
     context = Context(source, loaded, zone)
     rows = _main_rows(job, context)
     reference = tuple(_reference_rows(entry, index, context) for index, entry in enumerate(mapping.reference))
     return Plan(job, source, rows, reference, context)
+
+
+def _zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (KeyError, OSError, ValueError):
+        msg = f"PULSE_TIME_ZONE {name!r} is no IANA time zone: write for example Asia/Shanghai"
+        raise UsageError(msg) from None
 
 
 def _main_rows(job: ImportJob, context: Context) -> Rows:

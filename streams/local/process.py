@@ -17,9 +17,16 @@ from typing import Any
 from streams.errors import PulseError
 from streams.local.folder import DataFolder
 from streams.local.launch import SERVICES
+from streams.local.sandbox import confine
 
 _MEMORY_BYTES = 4 << 30
 _CLOSE_S = 2.5
+#: Each service loads only what it needs.
+_MODULES = {
+    "kafka": "streams.local.broker",
+    "redis": "streams.local.redis_server",
+    "clickhouse": "streams.local.clickhouse.server",
+}
 #: Services that live as long as this process.
 _KEPT: list[Any] = []
 
@@ -31,14 +38,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = _options(arguments)
     try:
         folder = DataFolder(options.data)
-        asyncio.run(_run(folder, options))
+        passwords = folder.credentials() if "clickhouse" in options.services else {}
+        _load(options.services)
+        confine(folder.path)
+        asyncio.run(_run(folder, options, passwords))
     except PulseError as error:
         _complain(error, options.errors_on_stdout)
         _leave(2)
     _leave(0)
 
 
-async def _run(folder: DataFolder, options: argparse.Namespace) -> None:
+async def _run(folder: DataFolder, options: argparse.Namespace, passwords: dict[str, str]) -> None:
     stop = asyncio.Event()
     _stop_on_signals(stop)
     urls: dict[str, Any] = {}
@@ -48,7 +58,7 @@ async def _run(folder: DataFolder, options: argparse.Namespace) -> None:
     if "redis" in options.services:
         urls |= _start_redis(options.redis_port)
     if "clickhouse" in options.services:
-        found, close = await _start_clickhouse(folder, options.clickhouse_port)
+        found, close = await _start_clickhouse(folder.path / "clickhouse", options.clickhouse_port, passwords)
         urls |= found
     folder.announce(urls)
     _say(urls)
@@ -59,8 +69,14 @@ async def _run(folder: DataFolder, options: argparse.Namespace) -> None:
     folder.release()
 
 
+def _load(services: Sequence[str]) -> None:
+    """Import what the services need while all files can still be read."""
+    for name in services:
+        importlib.import_module(_MODULES[name])
+
+
 def _start_kafka() -> dict[str, Any]:
-    broker = importlib.import_module("streams.local.broker")
+    broker = importlib.import_module(_MODULES["kafka"])
     sys.stderr.write(f"{broker.LIMITS}\n")
     _KEPT.append(running := broker.LocalBroker())
     return {
@@ -71,13 +87,13 @@ def _start_kafka() -> dict[str, Any]:
 
 
 def _start_redis(port: int) -> dict[str, Any]:
-    _KEPT.append(running := importlib.import_module("streams.local.redis_server").LocalRedis(port))
+    _KEPT.append(running := importlib.import_module(_MODULES["redis"]).LocalRedis(port))
     return {"redis_url": running.url}
 
 
-async def _start_clickhouse(folder: DataFolder, port: int) -> tuple[dict[str, Any], Close]:
-    server = importlib.import_module("streams.local.clickhouse.server")
-    running = server.LocalClickHouse(folder.path / "clickhouse", port, folder.credentials(), _memory())
+async def _start_clickhouse(folder: Path, port: int, passwords: dict[str, str]) -> tuple[dict[str, Any], Close]:
+    server = importlib.import_module(_MODULES["clickhouse"])
+    running = server.LocalClickHouse(folder, port, passwords, _memory())
     await running.open()
     return running.urls(), running.close
 

@@ -83,7 +83,8 @@ def test_types_survive_the_way_out(writer: Client) -> None:
 
 
 def test_moments_keep_their_zone(writer: Client) -> None:
-    sql = "SELECT toDateTime('2024-01-01 08:00:00', 'Asia/Shanghai'), toDateTime64('2024-01-01 08:00:00.5', 3, 'Asia/Shanghai')"
+    sql = """SELECT toDateTime('2024-01-01 08:00:00', 'Asia/Shanghai'),
+        toDateTime64('2024-01-01 08:00:00.5', 3, 'Asia/Shanghai')"""
     for moment in writer.query(sql).first_row:
         assert moment.utcoffset().total_seconds() == 8 * 3600
         assert moment.hour == 8
@@ -91,7 +92,10 @@ def test_moments_keep_their_zone(writer: Client) -> None:
 
 def test_settings_reach_the_statement_and_stay_there(writer: Client) -> None:
     sql = "SELECT toInt64(getSetting('max_block_size')), toInt64(getSetting('max_partitions_per_insert_block'))"
-    assert writer.query(sql, settings={"max_block_size": 1234, "max_partitions_per_insert_block": 7}).first_row == (1234, 7)
+    assert writer.query(sql, settings={"max_block_size": 1234, "max_partitions_per_insert_block": 7}).first_row == (
+        1234,
+        7,
+    )
     assert writer.query(sql).first_row != (1234, 7)
 
 
@@ -110,7 +114,9 @@ def test_arrow_out(writer: Client) -> None:
 
 
 def test_streams_hand_out_blocks(writer: Client) -> None:
-    with writer.query_row_block_stream("SELECT number FROM numbers(500000)", settings={"max_block_size": 50_000}) as rows:
+    with writer.query_row_block_stream(
+        "SELECT number FROM numbers(500000)", settings={"max_block_size": 50_000}
+    ) as rows:
         sizes = [len(block) for block in rows]
     assert sum(sizes) == 500_000
     assert len(sizes) > 3
@@ -182,9 +188,15 @@ def test_arrow_insert_is_exact_and_replaces(writer: Client, table: str) -> None:
         " PARTITION BY toYear(at) ORDER BY id"
     )
     for _ in range(2):
-        assert writer.insert_arrow(table, arrow_rows(10_000), settings={"max_partitions_per_insert_block": 500}).written_rows == 10_000
+        assert (
+            writer.insert_arrow(
+                table, arrow_rows(10_000), settings={"max_partitions_per_insert_block": 500}
+            ).written_rows
+            == 10_000
+        )
     row = writer.query(
-        f"SELECT count(), sum(amount), countIf(rate IS NULL), any(lines), any(hex(raw)), any(toString(at)) FROM {table} FINAL"
+        "SELECT count(), sum(amount), countIf(rate IS NULL), any(lines), any(hex(raw)), any(toString(at))"
+        f" FROM {table} FINAL"
     ).first_row
     assert row[:3] == (10_000, Decimal("117989876421954.170000"), 10_000)
     assert row[3:] == ([{"product": "p", "quantity": Decimal("1.5")}], "FF00726177", "2024-02-29 12:30:15.123456")
@@ -206,7 +218,7 @@ def test_text_inserts(writer: Client, writer_url: str, database: str, table: str
     writer.command(f"INSERT INTO {table} VALUES (1, 'a;b'), (1 + 1, concat('x', 'y'))")
     writer.command(f"INSERT INTO {table} SELECT number + 3, 'sel' FROM numbers(2)")
     writer.raw_insert(table, ["n", "s"], '{"n": 5, "s": "json"}\n', fmt="JSONEachRow")
-    body = gzip.compress(b"6,csv\n7,\"two\nlines\"\n")
+    body = gzip.compress(b'6,csv\n7,"two\nlines"\n')
     query = {"query": f"INSERT INTO {table} FORMAT CSV", "database": database}
     assert http(writer_url, query, body=body, headers={"Content-Encoding": "gzip"})[0] == 200
     rows = writer.query(f"SELECT n, s FROM {table} ORDER BY n").result_rows
@@ -227,7 +239,8 @@ def test_comments_columns_and_tables_can_be_read_back(writer: Client, database: 
     writer.command(f"CREATE TABLE {table} (n UInt64 COMMENT 'first') ENGINE = MergeTree ORDER BY n COMMENT 'kept'")
     writer.command(f"ALTER TABLE {table} COMMENT COLUMN n 'it''s the second'")
     writer.command(f"ALTER TABLE {table} ADD COLUMN m Nullable(String) COMMENT 'new'")
-    sql = "SELECT name, type, comment FROM system.columns WHERE database = {d:String} AND table = {t:String} ORDER BY position"
+    sql = """SELECT name, type, comment FROM system.columns
+        WHERE database = {d:String} AND table = {t:String} ORDER BY position"""
     names = {"d": database, "t": table}
     assert writer.query(sql, parameters=names).result_rows == [
         ("n", "UInt64", "it's the second"),
@@ -238,7 +251,9 @@ def test_comments_columns_and_tables_can_be_read_back(writer: Client, database: 
 
 
 def test_views_joins_and_final(writer: Client, table: str) -> None:
-    writer.command(f"CREATE TABLE {table} (k String, at DateTime, v UInt64) ENGINE = ReplacingMergeTree(v) ORDER BY (k, at)")
+    writer.command(
+        f"CREATE TABLE {table} (k String, at DateTime, v UInt64) ENGINE = ReplacingMergeTree(v) ORDER BY (k, at)"
+    )
     writer.command(f"INSERT INTO {table} VALUES ('a', '2024-01-01 00:00:00', 1), ('a', '2024-02-01 00:00:00', 2)")
     writer.command(f"INSERT INTO {table} VALUES ('a', '2024-02-01 00:00:00', 3)")
     writer.command(f"CREATE OR REPLACE VIEW {table}_view AS SELECT k, at, v FROM {table} FINAL")
@@ -253,7 +268,7 @@ def test_commands_answer_with_values(writer: Client, table: str) -> None:
     assert writer.command("SELECT 41 + 1") == 42
     assert writer.command(f"EXISTS TABLE {table}") == 0
     writer.command(f"CREATE TABLE {table} (n UInt8) ENGINE = MergeTree ORDER BY n")
-    assert f"CREATE TABLE" in str(writer.command(f"SHOW CREATE TABLE {table}"))
+    assert "CREATE TABLE" in str(writer.command(f"SHOW CREATE TABLE {table}"))
     assert writer.command(f"EXISTS TABLE {table}") == 1
 
 
@@ -290,7 +305,7 @@ def test_unknown_database_and_setting(writer_url: str) -> None:
 def test_an_error_after_the_first_rows_is_not_a_whole_answer(writer: Client) -> None:
     sql = "SELECT throwIf(number = 4000000), toString(number) FROM numbers(5000000)"
     with (
-        pytest.raises(Exception, match="395|throwIf|IncompleteRead|broken"),
+        pytest.raises(Exception, match=r"395|throwIf|IncompleteRead|broken"),
         writer.query_row_block_stream(sql, settings={"max_block_size": 65_536, "max_threads": 1}) as rows,
     ):
         for _ in rows:
@@ -425,7 +440,9 @@ def test_plain_requests(writer_url: str) -> None:
 def test_basic_authorization_and_url_users(writer_url: str) -> None:
     arguments = parse_url(writer_url)
     login = {"user": arguments["username"], "password": arguments["password"]}
-    address = f"http://{arguments['host']}:{arguments['port']}/?" + urllib.parse.urlencode({**login, "query": "SELECT 5"})
+    address = f"http://{arguments['host']}:{arguments['port']}/?" + urllib.parse.urlencode(
+        {**login, "query": "SELECT 5"}
+    )
     with urllib.request.urlopen(address, timeout=5) as answer:
         assert answer.read() == b"5\n"
 

@@ -182,8 +182,11 @@ def add(
     numerator: Decimal,
     denominator: Decimal = NOTHING,
 ) -> None:
-    """Add to the periods of `day`, for the rep and for all nodes above it on the day the event happened."""
-    above = company.ancestors(event["rep_id"], company_day(event))
+    """Add to the periods of `day`, for the rep and for all nodes above it on that day.
+
+    What is due belongs to whom the rep reports to on the due day: so a sale and its payment meet in one node.
+    """
+    above = company.ancestors(event["rep_id"], day)
     for period, start in periods(day):
         for level, key in keys:
             result.kpi_cells[kpi, period, start, event["rep_id"], level, key].add(numerator, denominator)

@@ -1,58 +1,21 @@
 """chDB behind one narrow door: a fresh connection per request, limits and rights set in its configuration."""
 
 import contextlib
+import importlib
 import os
 import re
+import shutil
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
-from xml.sax.saxutils import escape
 
-import chdb
-
-from streams.local.clickhouse.errors import ClickHouseError, from_engine, refusal
+from streams.local.clickhouse.configuration import NAME, configuration
+from streams.local.clickhouse.errors import ClickHouseError, from_engine
 from streams.local.clickhouse.users import User
 
 _SETTING = re.compile(r"[A-Za-z_]\w*\Z")
 _UNKNOWN_SETTING = 115
-_NAME = "sfe-pulse local"
-_CONFIG = """<clickhouse>
-<users_config>{config}</users_config>
-<display_name>{name}</display_name>
-<timezone>UTC</timezone>
-<max_server_memory_usage>{memory}</max_server_memory_usage>
-<mark_cache_size>268435456</mark_cache_size>
-<background_pool_size>2</background_pool_size>
-<profiles><default>
-<max_threads>{threads}</max_threads>
-<max_memory_usage>{query_memory}</max_memory_usage>
-<max_execution_time>600</max_execution_time>
-<implicit_select>0</implicit_select>
-<allow_python_table_function>0</allow_python_table_function>
-<constraints>
-<allow_python_table_function><const/></allow_python_table_function>
-<allow_experimental_eval_table_function><const/></allow_experimental_eval_table_function>
-<dialect><const/></dialect>
-<implicit_select><const/></implicit_select>
-</constraints>
-</default></profiles>
-<quotas><default/></quotas>
-<users><default>
-<password></password>
-<networks><ip>::1</ip><ip>127.0.0.1</ip></networks>
-<profile>default</profile>
-<quota>default</quota>
-<grants><query>GRANT {rights} ON *.*</query><query>REVOKE {kept} ON system.*</query></grants>
-</default></users>
-</clickhouse>
-"""
-#: Everything inside the database, nothing that reaches files, other hosts or the process itself.
-_RIGHTS = (
-    "SHOW, SELECT, INSERT, ALTER, CREATE DATABASE, CREATE TABLE, CREATE VIEW, CREATE TEMPORARY TABLE, "
-    "DROP, TRUNCATE, OPTIMIZE, KILL QUERY, CHECK, SYSTEM FLUSH, SYSTEM MERGES, SYSTEM DROP CACHE"
-)
-_KEPT = "INSERT, ALTER, CREATE TABLE, CREATE VIEW, DROP, TRUNCATE, OPTIMIZE"
 
 
 class Engine:
@@ -65,16 +28,22 @@ class Engine:
     """
 
     def __init__(self, folder: Path, *, memory: int, database: str) -> None:
-        config = folder.with_suffix(".xml")
-        config.write_text(_configuration(config.name, memory))
+        temporary = folder / "tmp"
+        shutil.rmtree(temporary, ignore_errors=True)  # a crash leaves its own behind
+        temporary.mkdir(parents=True)
+        os.environ["TMPDIR"] = str(temporary)
+        config = f"{folder.name}/endpoint.xml"
+        (folder / "endpoint.xml").write_text(configuration(config, memory))
         os.chdir(folder.parent)  # chDB's address has no way to quote: `?` or `&` in a path would cut it
-        self._address = f"{folder.name}?config-file={config.name}"
-        self._control, self._lock = chdb.connect(self._address), threading.Lock()
+        self._address = f"{folder.name}?config-file={config}"
+        # Its import starts threads, which must come after the process has confined itself.
+        self._connect = importlib.import_module("chdb").connect
+        self._control, self._lock = self._connect(self._address), threading.Lock()
         self.run(f"CREATE DATABASE IF NOT EXISTS {identifier(database)}")
-        self.version, self.timezone, self.display_name = self.run(
-            "SELECT version(), timezone(), displayName()"
-        ).decode().strip().split("\t")
-        if self.display_name != _NAME:
+        self.version, self.timezone, self.display_name = (
+            self.run("SELECT version(), timezone(), displayName()").decode().strip().split("\t")
+        )
+        if self.display_name != NAME:
             msg = f"the engine did not take its limits from {config}"
             raise RuntimeError(msg)
 
@@ -85,7 +54,7 @@ class Engine:
 
     def connect(self, user: User, tag: str) -> "Connection":
         """A connection of its own for a request or session, marked with `tag` for `kill`."""
-        return Connection(lambda: chdb.connect(self._address), user, tag)
+        return Connection(lambda: self._connect(self._address), user, tag)
 
     def kill(self, tag: str) -> None:
         """Stop what runs on the connection with this tag."""
@@ -129,7 +98,8 @@ class Connection:
         for name in settings:
             if not _SETTING.match(name):
                 raise ClickHouseError(
-                    _UNKNOWN_SETTING, f"Code: {_UNKNOWN_SETTING}. DB::Exception: Unknown setting {name!r}. (UNKNOWN_SETTING)"
+                    _UNKNOWN_SETTING,
+                    f"Code: {_UNKNOWN_SETTING}. DB::Exception: Unknown setting {name!r}. (UNKNOWN_SETTING)",
                 )
         if settings:
             self.query("SET " + ", ".join(f"{name} = {literal(value)}" for name, value in settings.items()))
@@ -143,7 +113,9 @@ class Connection:
         rows = self.query(sql, "TSV").decode().splitlines()
         old = dict(row.split("\t", 1) for row in rows)
         self.set(settings)
-        return "SET " + ", ".join(f"{name} = '{old[name]}'" if name in old else f"{name} = DEFAULT" for name in settings)
+        return "SET " + ", ".join(
+            f"{name} = '{old[name]}'" if name in old else f"{name} = DEFAULT" for name in settings
+        )
 
     def use(self, database: str) -> None:
         """Make `database` the default of unqualified names."""
@@ -159,7 +131,7 @@ class Connection:
         """
         try:
             return bytes(self._connection.query(sql, output, params=dict(parameters or {})).bytes() or b"")
-        except Exception as error:  # noqa: BLE001 - chDB raises bare RuntimeError and its own
+        except Exception as error:
             self._drain()
             raise from_engine(error) from None
 
@@ -178,17 +150,17 @@ class Connection:
             with self._connection.send_query(sql, output, params=dict(parameters)) as pieces:
                 for piece in pieces:
                     yield bytes(piece.bytes()), int(piece.rows_read())
-        except Exception as error:  # noqa: BLE001 - see query
+        except Exception as error:
             self._drain()
             raise from_engine(error) from None
 
     def insert(self, sql: str | bytes, source: str, parameters: Mapping[str, str]) -> "Insert":
         """Begin an INSERT whose data come in the format `source`."""
         self.set({f"param_{name}": value for name, value in parameters.items()})
-        text = sql if isinstance(sql, str) else sql.decode()
+        text = sql if isinstance(sql, str) else sql.decode(errors="replace")
         try:
             return Insert(self._connection.send_insert(text, source))
-        except Exception as error:  # noqa: BLE001 - see query
+        except Exception as error:
             raise from_engine(error) from None
 
     def close(self) -> None:
@@ -210,7 +182,7 @@ class Insert:
         """
         try:
             self._inserter.append(data)
-        except Exception as error:  # noqa: BLE001 - see Connection.query
+        except Exception as error:
             raise from_engine(error) from None
 
     def finish(self) -> tuple[int, int]:
@@ -221,7 +193,7 @@ class Insert:
         """
         try:
             done = self._inserter.finish()
-        except Exception as error:  # noqa: BLE001 - see Connection.query
+        except Exception as error:
             raise from_engine(error) from None
         return int(done.rows_written), int(done.bytes_written)
 
@@ -238,15 +210,3 @@ def literal(value: str) -> str:
 def identifier(name: str) -> str:
     """A quoted name."""
     return "`" + name.replace("\\", "\\\\").replace("`", "\\`") + "`"
-
-
-def _configuration(config: str, memory: int) -> str:
-    return _CONFIG.format(
-        config=escape(config),
-        name=_NAME,
-        memory=memory,
-        query_memory=memory // 2,
-        threads=min(4, os.cpu_count() or 1),
-        rights=_RIGHTS,
-        kept=_KEPT,
-    )

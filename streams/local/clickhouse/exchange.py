@@ -4,7 +4,7 @@ import asyncio
 import json
 import secrets
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from time import monotonic, monotonic_ns
 from typing import TYPE_CHECKING, TypeVar
 
@@ -12,7 +12,7 @@ from aiohttp import web
 
 from streams.local.clickhouse.codec import Encoder
 from streams.local.clickhouse.engine import Connection, Insert
-from streams.local.clickhouse.errors import AUTHENTICATION_FAILED, READONLY, ClickHouseError, refusal
+from streams.local.clickhouse.errors import AUTHENTICATION_FAILED, ClickHouseError
 from streams.local.clickhouse.request import Question, read
 from streams.local.clickhouse.results import Result
 from streams.local.clickhouse.sessions import Session
@@ -27,6 +27,10 @@ T = TypeVar("T")
 _PIECE_BYTES = 1 << 20
 _FIRST_BYTES = 1 << 19
 _WHOLE = 1 << 40
+_SUMMARY = (
+    *("read_rows", "read_bytes", "written_rows", "written_bytes"),
+    *("total_rows_to_read", "result_rows", "result_bytes"),
+)
 
 
 class Exchange:
@@ -35,6 +39,7 @@ class Exchange:
     def __init__(self, server: "LocalClickHouse", http: web.Request) -> None:
         self._server = server
         self._http = http
+        self._arguments: Mapping[str, str] = http.query
         self._tag = str(uuid.uuid4())
         self._encoder = Encoder(
             http.headers.get("Accept-Encoding", "") if http.query.get("enable_http_compression") == "1" else ""
@@ -58,10 +63,11 @@ class Exchange:
         try:
             user = self._server.users.authenticate(self._http.headers, self._http.query)
             question = await read(self._http)
-            if user.readonly or self._http.method == "GET":
+            if user.readonly or self._http.method != "POST":
                 question.statement.require_read()
             if question.settings.get("readonly", "0") != "0" and not user.readonly:
                 question.statement.require_read()
+            self._arguments = question.arguments
             self._session = self._server.sessions.take(user, question.arguments)
             connection = await self._call(self._open, user, question)
             if question.statement.data is None:
@@ -88,7 +94,7 @@ class Exchange:
             self._job.exception()
         await loop.run_in_executor(helpers, self._release)
         if self._session is not None:
-            left = self._server.sessions.give_back(self._session, self._http.query, monotonic())
+            left = self._server.sessions.give_back(self._session, self._arguments, monotonic())
             if left is not None:
                 await loop.run_in_executor(helpers, left.close)
 
@@ -167,7 +173,7 @@ class Exchange:
         insert = await self._call(connection.insert, statement.text, statement.format, question.parameters)
         self._insert = insert
         pending = bytearray(statement.data or b"")
-        check = statement.format == "Values"
+        check = (statement.format or "").lower() == "values"
         async for piece in question.body:
             pending += piece
             if len(pending) >= _PIECE_BYTES and not check:
@@ -185,8 +191,7 @@ class Exchange:
         return self._whole(self._encoder.finish())
 
     def _summarise(self, **known: int) -> None:
-        names = "read_rows read_bytes written_rows written_bytes total_rows_to_read result_rows result_bytes".split()
-        summary = {name: str(known.get(name, 0)) for name in names}
+        summary = {name: str(known.get(name, 0)) for name in _SUMMARY}
         summary["elapsed_ns"] = str(monotonic_ns() - self._begun_ns)
         self._headers["X-ClickHouse-Summary"] = json.dumps(summary)
 

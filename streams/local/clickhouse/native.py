@@ -8,7 +8,7 @@ Format: https://clickhouse.com/docs/interfaces/formats/Native
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from streams.local.clickhouse.errors import NOT_IMPLEMENTED, refusal
 
@@ -118,26 +118,36 @@ def _after_values(data: bytes, at: int, name: str, rows: int) -> int:
     width = _width(kind, inner)
     if width is not None:
         return at + width * rows
-    match kind:
-        case "String":
-            return _after_strings(data, at, rows)
-        case "Nullable":
-            return _after_values(data, at + rows, inner, rows)
-        case "Array" | "Map" | "Nested":
-            count = int.from_bytes(data[at + 8 * (rows - 1) : at + 8 * rows], "little") if rows else 0
-            return _after_values(data, at + 8 * rows, inner if kind == "Array" else f"Tuple({inner})", count)
-        case "Tuple":
-            for part in split(inner):
-                at = _after_values(data, at, _element(part), rows)
-            return at
-        case "LowCardinality":
-            return _after_dictionary(data, at, inner, rows)
-        case "SimpleAggregateFunction":
-            return _after_values(data, at, split(inner)[1], rows)
-    raise refusal(NOT_IMPLEMENTED, f"{name} cannot be sent in the Native format of this client: cast it to a String.")
+    if kind not in _STEPS:
+        reason = f"{name} cannot be sent in the Native format of this client: cast it to a String."
+        raise refusal(NOT_IMPLEMENTED, reason)
+    return _STEPS[kind](data, at, inner, rows)
 
 
-def _after_strings(data: bytes, at: int, rows: int) -> int:
+def _after_nullable(data: bytes, at: int, inner: str, rows: int) -> int:
+    return _after_values(data, at + rows, inner, rows)
+
+
+def _after_array(data: bytes, at: int, inner: str, rows: int) -> int:
+    count = int.from_bytes(data[at + 8 * (rows - 1) : at + 8 * rows], "little") if rows else 0
+    return _after_values(data, at + 8 * rows, inner, count)
+
+
+def _after_map(data: bytes, at: int, inner: str, rows: int) -> int:
+    return _after_array(data, at, f"Tuple({inner})", rows)
+
+
+def _after_tuple(data: bytes, at: int, inner: str, rows: int) -> int:
+    for part in split(inner):
+        at = _after_values(data, at, _element(part), rows)
+    return at
+
+
+def _after_simple_aggregate(data: bytes, at: int, inner: str, rows: int) -> int:
+    return _after_values(data, at, split(inner)[1], rows)
+
+
+def _after_strings(data: bytes, at: int, _inner: str, rows: int) -> int:
     for _ in range(rows):
         size = data[at]
         at += 1
@@ -156,6 +166,18 @@ def _after_dictionary(data: bytes, at: int, inner: str, rows: int) -> int:
     at = _after_values(data, at + 16, nested if kind == "Nullable" else inner, keys)
     count = int.from_bytes(data[at : at + 8], "little")
     return at + 8 + count * index_width
+
+
+_STEPS: dict[str, Callable[[bytes, int, str, int], int]] = {
+    "String": _after_strings,
+    "Nullable": _after_nullable,
+    "Array": _after_array,
+    "Map": _after_map,
+    "Nested": _after_map,
+    "Tuple": _after_tuple,
+    "LowCardinality": _after_dictionary,
+    "SimpleAggregateFunction": _after_simple_aggregate,
+}
 
 
 def _width(kind: str, inner: str) -> int | None:

@@ -18,10 +18,33 @@ from streams.local.clickhouse.statements import Statement, parse
 #: Query-string names that belong to the interface; all others are settings, except `param_…`. `log_comment` is how
 #: a request's work is found again when it must stop.
 _OWN = frozenset(
-    "query user password database default_format session_id session_timeout session_check close_session query_id "
-    "quota_key compress decompress wait_end_of_query buffer_size client_protocol_version role enable_http_compression "
-    "send_progress_in_http_headers http_headers_progress_interval_ms network_compression_method "
-    "http_zlib_compression_level stacktrace http_make_head_request log_comment".split()
+    {
+        "query",
+        "user",
+        "password",
+        "database",
+        "default_format",
+        "session_id",
+        "session_timeout",
+        "session_check",
+        "close_session",
+        "query_id",
+        "quota_key",
+        "compress",
+        "decompress",
+        "wait_end_of_query",
+        "buffer_size",
+        "client_protocol_version",
+        "role",
+        "enable_http_compression",
+        "send_progress_in_http_headers",
+        "http_headers_progress_interval_ms",
+        "network_compression_method",
+        "http_zlib_compression_level",
+        "stacktrace",
+        "http_make_head_request",
+        "log_comment",
+    }
 )
 _PARAMETER = "param_"
 _LARGEST_QUERY = 16 << 20

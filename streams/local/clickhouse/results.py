@@ -13,8 +13,21 @@ from streams.local.clickhouse.request import Question
 
 #: Formats without header, footer or length, whose pieces can be sent as they come.
 _PIECEWISE = frozenset(
-    "native tsv tabseparated tsvraw tabseparatedraw csv rowbinary jsoneachrow jsoncompacteachrow jsonlines ndjson "
-    "lineasstring null".split()
+    {
+        "native",
+        "tsv",
+        "tabseparated",
+        "tsvraw",
+        "tabseparatedraw",
+        "csv",
+        "rowbinary",
+        "jsoneachrow",
+        "jsoncompacteachrow",
+        "jsonlines",
+        "ndjson",
+        "lineasstring",
+        "null",
+    }
 )
 _FORMAT_CLAUSE = re.compile(rb"(?i)\s+FORMAT\s+\w+\s*;?\s*\Z")
 _PIECE_S = 0.1
@@ -81,7 +94,7 @@ class Result:
             yield native.reframe(data, self._question.revision, types), rows
 
     def _types(self) -> list[str]:
-        """Types of the answer's columns, which the engine's Native format shortens; asked on a connection of its own."""
+        """Types of the answer's columns, which the engine's Native format shortens; asked on another connection."""
         text = _FORMAT_CLAUSE.sub(b"", self._question.statement.text).rstrip(b"; \n")
         other = self._connection.twin()
         try:

@@ -17,7 +17,7 @@ from streams.local.clickhouse.users import READER, WRITER, Users
 
 HOST = "127.0.0.1"
 DATABASE = "pulse"
-_THREADS = 16
+_THREADS = 32
 _LINE_BYTES = 1 << 20
 _BODY_BYTES = 64 << 20
 
@@ -119,7 +119,7 @@ class LocalClickHouse:
     def _open_engine(self) -> Engine:
         try:
             return Engine(self._folder, memory=self._memory, database=DATABASE)
-        except Exception as error:  # noqa: BLE001 - chDB raises bare RuntimeError and its own
+        except Exception as error:
             first = str(error).strip().split("\n", 1)[0]
             msg = f"the database in {self._folder} does not open: {first}"
             raise UsageError(msg) from None

@@ -1,6 +1,5 @@
 """Connections that live from request to request: temporary tables, SET and USE stay with a `session_id`."""
 
-import time
 from collections.abc import Mapping
 
 from streams.local.clickhouse.engine import Connection
@@ -31,11 +30,13 @@ class Sessions:
         """The session that a request names, None when it names none.
 
         Raises:
-            ClickHouseError: another request uses it (373), or it should exist already and does not (372).
+            ClickHouseError: another request uses it (373), it should exist already and does not (372), or its timeout
+                is no number (36).
         """
         name = query.get("session_id", "")
         if not name:
             return None
+        timeout_of(query)
         key = (user.name, name)
         known = self._sessions.get(key)
         if known is None:
@@ -75,8 +76,3 @@ def timeout_of(query: Mapping[str, str]) -> float:
         return min(max(float(text), 0.0), _LONGEST_TIMEOUT_S)
     except ValueError:
         raise refusal(BAD_ARGUMENTS, f"Invalid session timeout: {text!r}.") from None
-
-
-def monotonic() -> float:
-    """The clock of session timeouts, seconds."""
-    return time.monotonic()
