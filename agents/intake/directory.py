@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from typing import Any, Generic, NamedTuple, TypeVar
 
+from schemas.events import EVENT_MODELS, Visit
 from schemas.reference import LEVELS, Hcp, Institution, OrganisationNode, Product, Reference, Rep
 
 Row = TypeVar("Row", bound=Reference)
@@ -20,6 +21,21 @@ class Node(NamedTuple):
     level: str
     node_id: str
 
+
+#: Fields that must name something known, the word for it and the table of this directory, by event kind.
+_NAMED_BY: dict[str, tuple[tuple[str, str, str], ...]] = {
+    kind: tuple(
+        (field, word, table)
+        for field, word, table in (
+            ("rep_id", "rep", "reps"),
+            ("institution_id", "institution", "institutions"),
+            ("hcp_id", "HCP", "hcps"),
+            ("product_id", "product", "products"),
+        )
+        if field in model.model_fields
+    )
+    for kind, model in EVENT_MODELS.items()
+}
 
 #: Nodes above a rep, lowest first; levels the company does not use are left out.
 Path = tuple[Node, ...]
@@ -106,17 +122,13 @@ class Directory:
         is a question of validity, not of identity.
         """
         missing = [
-            f"{kind} {value}"
-            for kind, value, known in (
-                ("rep", getattr(event, "rep_id", None), self.reps),
-                ("institution", getattr(event, "institution_id", None), self.institutions),
-                ("HCP", getattr(event, "hcp_id", None), self.hcps),
-                ("product", getattr(event, "product_id", None), self.products),
-            )
-            if value is not None and value not in known
+            f"{word} {value}"
+            for field, word, table in _NAMED_BY[event.kind_name]
+            if (value := getattr(event, field)) is not None and value not in getattr(self, table)
         ]
-        details = getattr(event, "details", ()) or ()
-        return missing + [f"product {item.product_id}" for item in details if item.product_id not in self.products]
+        if event.kind_name == Visit.kind_name:
+            missing += [f"product {item.product_id}" for item in event.details if item.product_id not in self.products]
+        return missing
 
     def places_alike(self, other: "Directory", kinds: Iterable[str] = ()) -> bool:
         """Whether `other` puts every rep and product of this directory where this one does, on every day.

@@ -113,13 +113,21 @@ class Entity:
         return list(paths.values())
 
     def total(self, buckets: Iterable[str], key: str, width: int, lasts: Sequence[int]) -> Vector:
-        """The cell `key` added up over buckets and paths."""
-        result = blank(width, lasts)
+        """The cell `key` added up over buckets and paths; not to be changed by the caller."""
+        found = []
+        slots = self.slots
         for bucket in buckets:
-            for slot in self.slots.get(bucket, {}).values():
-                cell = slot.cells.get(key)
-                if cell is not None and len(cell) == width:
-                    add_vector(result, cell, lasts)
+            if (paths := slots.get(bucket)) is not None:
+                for slot in paths.values():
+                    if (cell := slot.cells.get(key)) is not None:
+                        found.append(cell)
+        if len(found) == 1:
+            return found[0]
+        if not lasts and found:
+            return [sum(column) for column in zip(*found, strict=True)]
+        result = blank(width, lasts)
+        for cell in found:
+            add_vector(result, cell, lasts)
         return result
 
 

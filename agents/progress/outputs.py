@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import NamedTuple
 
 from agents.progress.calendar import CALENDAR_PERIODS, period_start
@@ -82,7 +83,7 @@ def _targets(plan: Plan, slot: Slot) -> Iterator[tuple[Entity, KpiOutput, Calend
 def _calendar_row(
     plan: Plan, entity: Entity, output: KpiOutput, period: CalendarPeriod, start: int, product_key: str
 ) -> CellRow:
-    buckets = [f"{period[0]}{start}"] if output.is_ledger else _months(period, start)
+    buckets = (f"{period[0]}{start}",) if output.is_ledger else _months(period, start)
 
     def read(position: Position) -> Vector:
         width = plan.widths[position.group]
@@ -91,12 +92,13 @@ def _calendar_row(
     return _row(entity, product_key, (output.kpi, period, start), figures(output, read))
 
 
-def _months(period: CalendarPeriod, start: int) -> list[str]:
+@lru_cache(1 << 12)
+def _months(period: CalendarPeriod, start: int) -> tuple[str, ...]:
     months, day = [], start
     for _ in range(_MONTHS_OF[period]):
         months.append(f"{MONTH}{day}")
         day = period_start("month", day + 31)
-    return months
+    return tuple(months)
 
 
 class Figures(NamedTuple):
@@ -161,7 +163,7 @@ class RollingWindows:
         state = self._state
         buckets = state.now_buckets(now)
         for unit, number in buckets.items():
-            if self._now.get(unit) != number:
+            if unit in state.plan.horizon and self._now.get(unit) != number:
                 letter = ROLLING_LETTERS[unit]
                 state.stale_windows |= {(e, letter): None for e in state.entities.values() if e.rolling.get(letter)}
         self._now = buckets

@@ -55,7 +55,7 @@ class Position:
     index: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class KpiOutput:
     """How a KPI is read off the cells."""
 
@@ -270,19 +270,19 @@ def day_of(event: Any, date_field: str, company_time: CompanyTime) -> int | None
 
 def products_of(event: Any) -> tuple[str, ...]:
     """Products an event is about, each once, in order."""
-    product = getattr(event, "product_id", None)
-    if product is not None:
-        return (product,)
-    details = getattr(event, "details", None)
-    if details:
-        return tuple(dict.fromkeys(item.product_id for item in details))
-    return tuple(dict.fromkeys(getattr(event, "product_ids", ()) or ()))
+    match event.kind_name:
+        case "visit":
+            return tuple(dict.fromkeys(item.product_id for item in event.details))
+        case "activity":
+            return tuple(dict.fromkeys(event.product_ids))
+    product: str | None = event.product_id
+    return (product,) if product is not None else ()
 
 
 def product_keys(event: Any, levels: frozenset[str] | set[str], directory: Directory, day: int) -> list[str]:
     """Product part of the cells an event enters: `a`, then its products and its lines, each once."""
     keys = [ALL]
-    if not levels - {"all"}:
+    if not ("product" in levels or "line" in levels):
         return keys
     products = products_of(event)
     if "product" in levels:

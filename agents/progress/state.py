@@ -52,6 +52,8 @@ class ProgressState:
         self.plan = plan
         self.directory = directory
         self.time = time
+        self.longest_days = _longest_days(plan.horizon)
+        """Older days lie in no rolling window."""
         self.entities: dict[tuple[str, str], Entity] = {}
         self.members: dict[str, Member] = {}
         self.reports: dict[tuple[str, str, str], Report] = {}
@@ -98,6 +100,8 @@ class ProgressState:
         entity = self.entity(REP, event.rep_id)
         if group.has_calendar:
             self._add_to_slot(entity.slot(f"{MONTH}{month_start(day)}", path), addition, event)
+        if not group.horizon or day < now_buckets["days"] - self.longest_days:
+            return
         for unit, horizon in group.horizon.items():
             moment = getattr(event, group.date_field)
             number = self.time.bucket(unit, moment) if isinstance(moment, datetime) else day
@@ -231,8 +235,9 @@ class ProgressState:
         return found
 
     def now_buckets(self, now: datetime) -> dict[Unit, int]:
-        """Running bucket of every unit that rolling windows use."""
-        return {unit: self.time.bucket(unit, now) for unit in self.plan.horizon}
+        """Running bucket of the day, and of every unit that rolling windows use."""
+        units: set[Unit] = {"days", *self.plan.horizon}
+        return {unit: self.time.bucket(unit, now) for unit in units}
 
     def mark_all(self) -> None:
         """Say everything again at the next checkpoint."""
@@ -260,6 +265,11 @@ def _slots(entities: Iterable[Entity]) -> Iterator[Slot]:
     for entity in entities:
         for paths in entity.slots.values():
             yield from paths.values()
+
+
+def _longest_days(horizon: dict[Unit, int]) -> int:
+    per_day = {"days": 1, "hours": 24, "minutes": 1440}
+    return max((length // per_day[unit] + 2 for unit, length in horizon.items()), default=0)
 
 
 def _key_of(child: str) -> str:

@@ -236,18 +236,21 @@ def _format(form: ColumnField, context: Context) -> Format:
 
 def _stable_id(form: StableIdField, _target: Target, context: Context) -> Read:
     cells = [context.source.cell(column) for column in form.stable_id]
+    only = cells[0] if len(cells) == 1 else None
     known: dict[Any, str] = {}
 
     def read(values: Any, _line: int) -> Any:
-        parts = tuple([cell(values) for cell in cells])
+        parts = only(values) if only is not None else tuple([cell(values) for cell in cells])
         found = known.get(parts)
-        if found is None:
-            if all(part is None for part in parts):
-                return form.default
-            if len(known) >= _REMEMBERED:
-                known.clear()
-            found = stable_id(form.prefix, ["" if part is None else str(part) for part in parts])
-            known[parts] = found
+        return found if found is not None else make(parts)
+
+    def make(parts: Any) -> Any:
+        texts = [parts] if only is not None else parts
+        if all(text is None for text in texts):
+            return form.default
+        if len(known) >= _REMEMBERED:
+            known.clear()
+        found = known[parts] = stable_id(form.prefix, ["" if text is None else str(text) for text in texts])
         return found
 
     return read

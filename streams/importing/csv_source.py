@@ -90,7 +90,10 @@ class CsvSource(Source):
 
     def cell(self, column: str) -> Cell:
         """Reads a column's text, stripped; None when blank."""
-        return cell_reader(itemgetter(self.columns.index(column)), frozenset(self._reader.blanks))
+        index, blanks = self.columns.index(column), frozenset(self._reader.blanks)
+        if blanks:
+            return cell_reader(itemgetter(index), blanks)
+        return lambda values: values[index].strip() or None
 
     def key(self, columns: tuple[str, ...]) -> Callable[[Any], Any]:
         """The columns' texts, unchanged."""

@@ -31,7 +31,7 @@ def stable_id(prefix: str, parts: Sequence[str]) -> str:
 
     Example:
         >>> stable_id("inst", ["Rowe PLC Pharm"])
-        'inst-rowe-plc-pharm-ad5d83d0e7'
+        'inst-rowe-plc-pharm-a7ff608c97'
     """
     texts = [unicodedata.normalize("NFC", part) for part in parts]
     exact = "".join(f"{len(text)}:{text}" for text in texts)

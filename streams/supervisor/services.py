@@ -1,9 +1,7 @@
 """The services of a run: those that are set, and local stand-ins for the others."""
 
 import os
-import signal
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -61,19 +59,8 @@ def open_services(settings: Settings, clickhouse_port: int, wanted: tuple[str, .
     local = tuple(service for service in missing(settings) if wanted is None or service in wanted)
     if not local:
         return Services(settings, None, ())
-    with _without_interrupts():
-        running = start(settings.data, local, clickhouse_port=clickhouse_port)
+    running = start(settings.data, local, clickhouse_port=clickhouse_port)
     return Services(with_urls(settings, running.urls), running, local)
-
-
-@contextmanager
-def _without_interrupts() -> Iterator[None]:
-    """Children started inside never get SIGINT: Ctrl-C reaches the supervisor, which ends them after the workers."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def with_urls(settings: Settings, urls: Mapping[str, Any]) -> Settings:

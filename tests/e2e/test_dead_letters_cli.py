@@ -113,7 +113,7 @@ def test_an_id_must_fit_one_letter(client: Client) -> None:
 
 def test_list_show_and_replay(client: Client, urls: dict[str, Any], data: Path) -> None:
     stream = letter(SALE, 17)
-    line = letter(b"R1;x;\xff", 3, origin="import", file="sales.csv", line=3, partition=None, offset=None)
+    line = letter(b"R1;x;\xff", 3, origin="import", file="sales.csv", line=3, partition=None)
     dead_letters.store(client, [stream, line])
 
     listed = pulse("dead-letters", "list", "--json", "--data", data).json

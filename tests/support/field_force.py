@@ -47,6 +47,15 @@ def company(seed: int, events: int = 1500) -> Company:
     return Company(seed, list(references(rng)), list(_messages(rng, events)))
 
 
+def flat_company(seed: int, events: int = 1500) -> Company:
+    """The same people, all directly under the company, and nothing unknown: no event waits, no total climbs far."""
+    one = company(seed, events)
+    rows = [row for row in one.references if not isinstance(row, OrganisationNode)]
+    rows = [row.model_copy(update={"team_id": "C"}) if isinstance(row, Rep) else row for row in rows]
+    messages = [each for each in one.messages if b"H999" not in each.value and b"R99" not in each.value]
+    return Company(seed, [OrganisationNode(node_id="C", name="公司", level="company"), *rows], messages)
+
+
 def references(rng: random.Random) -> Iterable[Reference]:
     """Company → two regions → four teams → ten reps, with moves in the middle of months."""
     yield OrganisationNode(node_id="C", name="公司", level="company")

@@ -1,0 +1,235 @@
+"""`pulse up` with real workers on real sales lines, compared with a plain loop over the file."""
+
+import calendar
+import csv
+import gzip
+import os
+import signal
+from collections import defaultdict
+from collections.abc import Callable
+from contextlib import closing
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import MAPPING, PHARMA, Result, Up, gone, pulse, until
+
+from streams.settings import Settings
+from streams.shards_view import ShardsView
+
+MONTHS = list(calendar.month_name)
+YEAR_TEAM = """
+    SELECT toYear(period_start) AS year, node_name AS team, value FROM kpi_progress_by_node
+    WHERE kpi_id = '{kpi}' AND period = 'year' AND node_level = 'team' AND product_level = 'all'
+    ORDER BY year, team"""
+QUARTER_COUNTRY_TEAM_LINE = """
+    SELECT year, toQuarter(quarter_start) AS quarter, country, team_name AS team, line_name AS line,
+           sum(amount) AS money
+    FROM sales_lines GROUP BY ALL ORDER BY ALL"""
+LINE = """
+    SELECT toYear(period_start) AS year, toQuarter(period_start) AS quarter, node_name AS team,
+           product_name AS line, value
+    FROM kpi_progress_by_node
+    WHERE kpi_id = 'sales_amount' AND period = 'quarter' AND node_level = 'team' AND product_level = 'line'
+    ORDER BY year, quarter, team, line"""
+TOTAL = "SELECT count() AS lines, sum(amount) AS money, countIf(quantity < 0) AS returns FROM sales_lines"
+
+
+def import_of(file: Path) -> tuple[str, str]:
+    return "--import", f"sales={file}:{MAPPING}"
+
+
+def drained(data: Path, file: Path, *arguments: object, timeout_s: float = 100, **settings: str) -> Result:
+    result = pulse(
+        *("up", "--json", "--data", data, "--clickhouse-port", 0, "--no-simulate", *import_of(file)),
+        *("--exit-when-drained", *arguments),
+        timeout_s=timeout_s,
+        **settings,
+    )
+    assert result.code == 0, result.err
+    return result
+
+
+def rows(data: Path, statement: str) -> list[tuple[Any, ...]]:
+    result = pulse("sql", statement, "--data", data, "--format", "json")
+    assert result.code == 0, result.err
+    return [tuple(row.values()) for row in result.json]
+
+
+def figures(data: Path) -> dict[str, list[tuple[Any, ...]]]:
+    """Everything the tests compare, digit by digit."""
+    return {
+        "total": rows(data, TOTAL),
+        "amount": rows(data, YEAR_TEAM.format(kpi="sales_amount")),
+        "quantity": rows(data, YEAR_TEAM.format(kpi="sales_quantity")),
+        "lines": rows(data, LINE),
+        "detail": rows(data, QUARTER_COUNTRY_TEAM_LINE),
+    }
+
+
+def plain_loop(file: Path) -> dict[str, list[tuple[Any, ...]]]:
+    """The same figures by adding up the file."""
+    keys = ("amount", "quantity", "lines", "detail")
+    sums: dict[str, dict[tuple[Any, ...], Decimal]] = {key: defaultdict(Decimal) for key in keys}
+    lines, money, returns = 0, Decimal(0), 0
+    with gzip.open(file, "rt", newline="") if file.suffix == ".gz" else file.open(newline="") as source:
+        for row in csv.DictReader(source):
+            amount, quantity = Decimal(row["Sales"]), Decimal(row["Quantity"])
+            year, quarter = int(row["Year"]), (MONTHS.index(row["Month"]) + 2) // 3
+            team, line = row["Sales Team"], row["Product Class"]
+            lines, money, returns = lines + 1, money + amount, returns + (quantity < 0)
+            sums["amount"][year, team] += amount
+            sums["quantity"][year, team] += quantity
+            sums["lines"][year, quarter, team, line] += amount
+            sums["detail"][year, quarter, row["Country"], team, line] += amount
+    tables = {name: [(*key, plain(table[key])) for key in sorted(table)] for name, table in sums.items()}
+    return {"total": [(lines, plain(money), returns)], **tables}
+
+
+def plain(value: Decimal) -> str:
+    """As ClickHouse writes it: no trailing zeros, no exponent."""
+    text = f"{value:f}"
+    return (text.rstrip("0").rstrip(".") or "0") if "." in text else text
+
+
+def accepted_so_far(data: Path) -> int:
+    """Events in checkpoints of the `pulse up` that runs on `data`."""
+    from streams.supervisor import reach  # noqa: PLC0415
+
+    settings = reach.announced(Settings(_env_file=None), data)
+    with closing(ShardsView(settings)) as view:
+        return view.read().total_accepted
+
+
+@pytest.fixture(scope="module")
+def imported(tmp_path_factory: pytest.TempPathFactory, sample: Path) -> tuple[Path, Result]:
+    data = tmp_path_factory.mktemp("imported")
+    return data, drained(data, sample)
+
+
+def test_the_summary(imported: tuple[Path, Result], sample: Path) -> None:
+    _data, result = imported
+    summary = result.events["summary"]
+    lines = sample.read_bytes().count(b"\n") - 1
+    assert summary["accepted"] == {"sale": lines}
+    assert (summary["duplicates"], summary["conflicts"], summary["dead_letters"], summary["held"]) == (0, 0, 0, 0)
+    assert summary["reference_rows"] > 0
+    assert summary["events_per_s"] > 0
+    assert 0 < summary["workers_peak_bytes"] < summary["total_peak_bytes"]
+    assert summary["worker_restarts"] == 0
+
+
+def test_figures_equal_a_plain_loop(imported: tuple[Path, Result], sample: Path) -> None:
+    data, _result = imported
+    expected = plain_loop(sample)
+    assert expected["total"][0][2] > 0
+    found = figures(data)
+    for name, table in expected.items():
+        assert found[name] == table, name
+
+
+def test_the_same_import_again_changes_nothing(imported: tuple[Path, Result], sample: Path) -> None:
+    data, _result = imported
+    before = figures(data)
+    drained(data, sample)
+    assert figures(data) == before
+
+
+def test_two_workers_give_the_same_figures(imported: tuple[Path, Result], sample: Path, tmp_path: Path) -> None:
+    drained(tmp_path / "two", sample, "--workers", 2)
+    assert figures(tmp_path / "two") == figures(imported[0])
+
+
+def test_a_killed_worker_changes_nothing(
+    imported: tuple[Path, Result], sample: Path, tmp_path: Path, up: Callable[..., Up]
+) -> None:
+    data = tmp_path / "data"
+    running = up("--data", data, *import_of(sample), "--exit-when-drained")
+    running.wait_until_started()
+    (worker,) = running.children("streams.cli worker")
+    os.kill(worker, signal.SIGKILL)
+    result = running.wait()
+    assert result.code == 0, result.err
+    assert result.events["summary"]["worker_restarts"] == 1
+    assert "worker crashed, starting it again" in result.err
+    assert figures(data) == figures(imported[0])
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_everything_in_order(number: signal.Signals, tmp_path: Path, up: Callable[..., Up]) -> None:
+    running = up("--data", tmp_path / "data", "--workers", 2)
+    running.wait_until_started()
+    children = running.children()
+    assert len(children) == 3
+    assert rows(tmp_path / "data", TOTAL) == [(0, "0", 0)]
+    running.signal(number)
+    result = running.wait(30)
+    assert result.code == 0, result.err
+    assert all(map(gone, children))
+    assert "Traceback" not in result.err
+    for log in (tmp_path / "data" / "logs").iterdir():
+        assert "Traceback" not in log.read_text()
+
+
+def test_no_child_outlives_a_killed_supervisor(tmp_path: Path, up: Callable[..., Up]) -> None:
+    running = up("--data", tmp_path / "data")
+    running.wait_until_started()
+    children = running.children()
+    assert len(children) == 2
+    running.signal(signal.SIGKILL)
+    until(lambda: all(map(gone, children)), "the children to end", 15)
+    assert rows(tmp_path / "data", TOTAL) == [(0, "0", 0)]
+
+
+def test_a_broken_file_ends_the_run(tmp_path: Path) -> None:
+    file = tmp_path / "sales.csv"
+    file.write_text("")
+    result = pulse("up", "--data", tmp_path / "data", "--clickhouse-port", 0, *import_of(file), "--exit-when-drained")
+    assert str(file) in result.complaint(1)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result]:
+    if not PHARMA.exists():
+        pytest.skip(f"{PHARMA} is not there")
+    data = tmp_path_factory.mktemp("whole")
+    return data, drained(data, PHARMA, timeout_s=600)
+
+
+@pytest.mark.full
+@pytest.mark.timeout(900)
+def test_the_whole_file(whole: tuple[Path, Result]) -> None:
+    data, result = whole
+    assert result.events["summary"]["accepted"] == {"sale": 254_082}
+    found = figures(data)
+    assert found["total"] == [(254_082, "11798987642.195417", 2_633)]
+    for name, table in plain_loop(PHARMA).items():
+        assert found[name] == table, name
+
+
+@pytest.mark.full
+@pytest.mark.timeout(900)
+def test_the_whole_file_with_two_workers_and_kills(
+    whole: tuple[Path, Result], tmp_path: Path, up: Callable[..., Up]
+) -> None:
+    data = tmp_path / "data"
+    running = up("--data", data, *import_of(PHARMA), "--exit-when-drained", "--workers", 2)
+    running.wait_until_started()
+    for share in (0.2, 0.5, 0.8):
+        until(lambda share=share: accepted_so_far(data) > share * 254_082, f"{share:.0%} of the events", 300)  # type: ignore[misc]
+        before = set(running.children("streams.cli worker"))
+        os.kill(min(before), signal.SIGKILL)
+        until(lambda before=before: set(running.children("streams.cli worker")) - before != set(), "a restart")  # type: ignore[misc]
+    result = running.wait(600)
+    assert result.code == 0, result.err
+    assert result.events["summary"]["worker_restarts"] == 3
+    assert figures(data) == figures(whole[0])
+
+
+@pytest.mark.full
+@pytest.mark.timeout(900)
+def test_the_whole_file_again_changes_nothing(whole: tuple[Path, Result]) -> None:
+    before = figures(whole[0])
+    drained(whole[0], PHARMA, timeout_s=600)
+    assert figures(whole[0]) == before

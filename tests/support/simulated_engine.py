@@ -1,0 +1,229 @@
+"""The engine without its services: shards, checkpoints and messages in memory, with crashes between any two steps.
+
+Everything that decides about exactness (the pass, the snapshot, the restore, the rebuild) is the real code; the broker,
+Redis and ClickHouse are dictionaries with the same guarantees.
+"""
+
+import random
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from field_force import Message
+from result_tables import Tables
+
+from agents.intake.directory import Directory
+from agents.intake.rebuild import StoredEvent
+from agents.intake.shard import Record
+from agents.progress.calendar import CompanyTime
+from agents.progress.cells import REP
+from agents.progress.outputs import CellRow
+from agents.progress.plan import Plan
+from schemas.policy import KpiPolicy
+from schemas.reference import Reference
+from schemas.rows import EVENT_TABLES
+from streams.engine.checkpoint import OwnedShard, Snapshot, take_snapshot
+from streams.engine.opening import Company, Opener
+from streams.engine.store import Commit, Stored
+from streams.settings import Settings
+from streams.topics import NODES, SHARD_TOPICS, shard_of
+
+NOW = datetime(2026, 3, 1, 4, tzinfo=UTC)
+CELL_KEY = 7
+
+
+@dataclass
+class Tableau:
+    """What ClickHouse would hold."""
+
+    events: dict[str, dict[tuple[str, str], tuple[Any, ...]]] = field(default_factory=lambda: defaultdict(dict))
+    cells: dict[tuple[Any, ...], tuple[int, CellRow]] = field(default_factory=dict)
+    letters: dict[str, tuple[str, bytes, str, str]] = field(default_factory=dict)
+
+    def write(self, snapshot: Snapshot, stamp: int) -> None:
+        for kind, rows in snapshot.block.events.items():
+            table = EVENT_TABLES[kind]
+            owner = table.names.index("territory_id" if kind == "market" else "rep_id")
+            for row in rows:
+                self.events[kind][row[owner], row[table.names.index("event_id")]] = row
+        for cell in snapshot.block.cells:
+            if self.cells.get(cell[:CELL_KEY], (0, None))[0] <= stamp:
+                self.cells[cell[:CELL_KEY]] = (stamp, cell)
+        for letter in snapshot.block.letters:
+            self.letters[letter.dead_letter_id] = (letter.topic, letter.raw, letter.step, letter.error_class)
+
+    def tables(self) -> Tables:
+        """In the form of `result_tables`."""
+        rows: dict[str, list[Any]] = {EVENT_TABLES[kind].table: list(held) for kind, held in self.events.items()}
+        rows = {EVENT_TABLES[kind].table: rows.get(EVENT_TABLES[kind].table, []) for kind in EVENT_TABLES}
+        rows |= {"kpi_cells": [], "node_totals": []}
+        for _, cell in self.cells.values():
+            if not cell.period.startswith("rolling") and not (cell.kpi_id == "new_accounts" and cell.numerator == 0):
+                where = (cell.entity_id,) if cell.level == REP else (cell.entity_id, cell.level)
+                key = (cell.kpi_id, cell.period, date.fromordinal(cell.period_start), *where)
+                figures = (_amount(cell.value), _amount(cell.numerator), _amount(cell.denominator), cell.events)
+                table = "kpi_cells" if cell.level == REP else "node_totals"
+                rows[table].append((*key, cell.product_level, cell.product_key, *figures))
+        rows["dead_letters"] = [(topic, raw.hex(), step, name) for topic, raw, step, name in self.letters.values()]
+        return Tables(rows)
+
+
+def _amount(value: int | None) -> Decimal | None:
+    return None if value is None else Decimal(value).scaleb(-6)
+
+
+class StoreOfDicts:
+    """Redis: state and offsets of every shard, written whole or not at all."""
+
+    def __init__(self) -> None:
+        self.shards: dict[int, Stored] = {}
+
+    def commit(self, commit: Commit) -> None:
+        held = self.shards.get(commit.shard, Stored({}, {}, []))
+        fields = {} if commit.replace else dict(held.fields)
+        fields |= commit.fields
+        for name in commit.dropped:
+            fields.pop(name, None)
+        seen = [*([] if commit.replace else held.seen), commit.seen]
+        meta = held.meta | {name: str(value) for name, value in commit.meta.items()}
+        self.shards[commit.shard] = Stored(meta, fields, seen)
+
+    def read(self, shard: int) -> Stored:
+        held = self.shards.get(shard, Stored({}, {}, []))
+        return Stored(dict(held.meta), dict(held.fields), list(held.seen))
+
+
+class OpenerFromTableau(Opener):
+    """Rebuilds from the dictionaries instead of ClickHouse."""
+
+    def __init__(self, settings: Settings, partitions: int, tableau: Tableau) -> None:
+        super().__init__(settings, None, partitions, "simulated")  # type: ignore[arg-type] # never asked
+        self._tableau = tableau
+
+    def _stored_events(self, number: int) -> Iterator[StoredEvent]:
+        for kind, held in self._tableau.events.items():
+            table = EVENT_TABLES[kind]
+            names = (*table.names, *(column.name for column in table.technical))
+            for (owner, _), row in sorted(held.items()):
+                if shard_of(owner, self.partitions) == number:
+                    values = dict(zip(names, row, strict=True))
+                    yield StoredEvent(kind, table.to_event(values), values["content_hash"])
+
+
+class SimulatedEngine:
+    """Shards on a log, driven step by step.
+
+    Args:
+        policy: KPIs.
+        references: reference rows.
+        messages: what was sent, in order.
+        partitions: shards.
+        seed: of everything that happens by chance.
+    """
+
+    def __init__(
+        self, policy: KpiPolicy, references: list[Reference], messages: list[Message], partitions: int, seed: int
+    ) -> None:
+        self.rng = random.Random(seed)
+        self.now = NOW
+        self.plan = Plan(policy)
+        self.partitions = partitions
+        self.company = self._company(references, 1)
+        self.tableau = Tableau()
+        self.store = StoreOfDicts()
+        settings = Settings(_env_file=None, unknown_grace_s=60)  # type: ignore[call-arg] # pydantic-settings takes it
+        self.opener = OpenerFromTableau(settings, partitions, self.tableau)
+        self.log: dict[tuple[str, int], list[Record]] = defaultdict(list)
+        for message in messages:
+            self.send(message.topic, message.key, message.value)
+        self.stamp = 1
+        self.owned = {number: self.open(number) for number in range(partitions)}
+
+    def _company(self, references: list[Reference], version: int) -> Company:
+        rows: dict[str, list[Reference]] = defaultdict(list)
+        for row in references:
+            rows[row.kind_name].append(row)
+        return Company(self.plan, 1, Directory(rows, version), CompanyTime("Asia/Shanghai"))
+
+    def send(self, topic: str, key: str, value: bytes) -> None:
+        """Append to the log."""
+        place = self.log[topic, shard_of(key, self.partitions)]
+        place.append(Record(key.encode(), value, len(place)))
+
+    def open(self, number: int) -> OwnedShard:
+        """Take a shard over: from the store, or rebuilt."""
+        self.now += timedelta(milliseconds=10)
+        owned = self.opener.from_checkpoint(number, "token", self.store.read(number), self.company)
+        if owned is None:
+            owned = self.opener.rebuilt(number, "token", self.company)
+            owned.fresh = self.stamp = self.stamp + 1
+        for topic in SHARD_TOPICS:
+            owned.shard.offsets.setdefault(topic, 0)
+        return owned
+
+    def take(self, number: int, topic: str, most: int) -> int:
+        """Let a shard take up to `most` messages of a topic; returns how many it took."""
+        shard = self.owned[number].shard
+        start = shard.offsets[topic]
+        records = self.log[topic, number][start : start + most]
+        if records:
+            (shard.take_messages if topic == NODES else shard.take)(topic, records, self.now)
+        return len(records)
+
+    def checkpoint(self, number: int, crash: str | None = None) -> None:
+        """One checkpoint, whole, or broken off `before`, `after rows`, or `after messages`."""
+        self.now += timedelta(milliseconds=10)
+        self.stamp += 1
+        owned = self.owned[number]
+        owned.shard.release(self.now)
+        snapshot = take_snapshot(owned, self.stamp, self.now)
+        if crash == "before":
+            self.owned[number] = self.open(number)
+            return
+        self.tableau.write(snapshot, self.stamp)
+        if crash == "after rows":
+            self.owned[number] = self.open(number)
+            return
+        for key, value in snapshot.messages:
+            self.send(NODES, key, value)
+        if crash == "after messages":
+            self.owned[number] = self.open(number)
+            return
+        self.store.commit(snapshot.commit)
+
+    def lose_redis(self) -> None:
+        """Every shard loses its state and everybody says everything again."""
+        self.store.shards.clear()
+        self.owned = {number: self.open(number) for number in self.owned}
+
+    def lose_shard(self, number: int) -> None:
+        """One shard loses its state; the others say everything again."""
+        self.store.shards.pop(number, None)
+        self.owned[number] = self.open(number)
+        for other, owned in self.owned.items():
+            if other != number:
+                owned.shard.progress.mark_all()
+
+    def adopt(self, references: list[Reference], version: int) -> None:
+        """Other reference data: every shard is computed anew, what it said before is taken back."""
+        self.company = self._company(references, version)
+        for number in self.owned:
+            self.checkpoint(number)
+            owned = self.owned[number]
+            self.owned[number] = self.opener.rebuilt(number, "token", self.company, owned)
+
+    def drain(self) -> None:
+        """Work until every log is read and nothing is left to say."""
+        quiet = 0
+        while quiet < 2:  # credits are told one checkpoint after they are written
+            moved = 0
+            self.now += timedelta(minutes=2)  # what waits for reference data waits in vain
+            for number in self.owned:
+                moved += sum(self.take(number, topic, 10_000) for topic in SHARD_TOPICS)
+                self.checkpoint(number)
+                moved += bool(self.owned[number].shard.progress.changed_members)
+            moved += sum(len(self.log[NODES, n]) - o.shard.offsets[NODES] for n, o in self.owned.items())
+            quiet = 0 if moved else quiet + 1

@@ -1,0 +1,77 @@
+"""Exactness by simulation: random schedules with crashes between any two steps give the plain loop's tables."""
+
+from pathlib import Path
+
+import pytest
+from field_force import Company, company
+from oracle import expected
+from result_tables import mistakes
+from simulated_engine import SimulatedEngine
+
+from schemas.policy import KpiPolicy
+from schemas.reference import Rep
+from streams import policies
+from streams.topics import NODES, SHARD_TOPICS
+
+POLICY = policies.load(Path(__file__).parents[2] / "policies")
+CRASHES = ("before", "after rows", "after messages")
+
+
+def run(one: Company, seed: int, policy: KpiPolicy = POLICY, *, losses: bool = True) -> SimulatedEngine:
+    """A random schedule over all messages, then everything to its end."""
+    engine = SimulatedEngine(policy, one.references, one.messages, 3, seed)
+    rng = engine.rng
+    for _ in range(120):
+        number = rng.randrange(3)
+        chance = rng.random()
+        if chance < 0.6:
+            engine.take(number, rng.choice(SHARD_TOPICS), rng.randint(1, 60))
+        elif chance < 0.8:
+            engine.checkpoint(number)
+        elif chance < 0.96 or not losses:
+            engine.checkpoint(number, rng.choice(CRASHES))
+        elif chance < 0.98:
+            engine.lose_shard(number)
+        else:
+            engine.lose_redis()
+    engine.drain()
+    return engine
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_any_schedule_with_crashes_and_losses_gives_the_plain_loop(seed: int) -> None:
+    one = company(seed, 500)
+    engine = run(one, seed)
+    assert mistakes(engine.tableau.tables(), expected(one.messages, one.references)) == []
+
+
+def test_nothing_is_left_to_say_after_the_end() -> None:
+    one = company(1, 200)
+    engine = run(one, 1)
+    before = {place: len(log) for place, log in engine.log.items()}
+    engine.drain()
+    assert {place: len(log) for place, log in engine.log.items() if place[0] == NODES} == {
+        place: count for place, count in before.items() if place[0] == NODES
+    }
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_changed_organisation_rewrites_the_past(seed: int) -> None:
+    one = company(seed, 300)
+    engine = run(one, seed, losses=False)
+    teams = sorted({row.team_id for row in one.references if isinstance(row, Rep) and row.team_id})
+    other = [
+        row.model_copy(update={"team_id": teams[(teams.index(row.team_id) + 1) % len(teams)]})
+        if isinstance(row, Rep) and row.team_id
+        else row
+        for row in one.references
+    ]
+    engine.adopt(other, 2)
+    engine.drain()
+    found = engine.tableau.tables()
+    zeros = {name: [row for row in found.rows[name] if row[-1] or row[-3]] for name in ("kpi_cells", "node_totals")}
+    found.rows.update(zeros)
+    wanted = expected(one.messages, other)
+    wanted.kpi_cells = {key: figures for key, figures in wanted.kpi_cells.items() if figures.events}
+    wanted.node_totals = {key: figures for key, figures in wanted.node_totals.items() if figures.events}
+    assert mistakes(found, wanted) == []

@@ -1,0 +1,151 @@
+"""The one pass: what enters, what waits, what is set aside, and why."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agents.intake.directory import Directory
+from agents.intake.shard import Limits, Placement, Record, Shard
+from agents.progress.calendar import CompanyTime
+from agents.progress.plan import Plan
+from agents.progress.state import ProgressState
+from schemas.reference import Institution, OrganisationNode, Product, Reference, Rep
+from streams import policies
+from streams.topics import shard_of
+
+NOW = datetime(2026, 3, 10, 4, tzinfo=UTC)
+GRACE = timedelta(seconds=30)
+PLAN = Plan(policies.load(Path(__file__).parents[2] / "policies"))
+
+
+def directory(*more: Reference) -> Directory:
+    rows: dict[str, list[Reference]] = {
+        "rep": [Rep(rep_id="R1", name="一", team_id="T"), Rep(rep_id="R2", name="二", team_id="T")],
+        "node": [OrganisationNode(node_id="T", name="T", level="team")],
+        "institution": [Institution(institution_id="H1", name="H")],
+        "product": [Product(product_id="P1", name="P", line_id="L")],
+    }
+    for row in more:
+        rows[row.kind_name].append(row)
+    return Directory(rows, 1)
+
+
+def shard(partitions: int = 1) -> Shard:
+    progress = ProgressState(PLAN, directory(), CompanyTime("Asia/Shanghai"))
+    return Shard(Placement(0, partitions, shard_of), progress, Limits(1_000_000, timedelta(days=1), GRACE))
+
+
+def sale(event_id: str = "E1", **changes: Any) -> bytes:
+    values = {
+        "event_id": event_id,
+        "occurred_at": "2026-03-01T09:30:00+08:00",
+        "source": "erp",
+        "rep_id": "R1",
+        "institution_id": "H1",
+        "product_id": "P1",
+        "quantity": "2",
+        "amount": "10.50",
+    }
+    return json.dumps(values | changes).encode()
+
+
+def take(target: Shard, *values: bytes, key: bytes | None = b"R1", start: int = 0) -> None:
+    target.take("sales", [Record(key, value, start + at) for at, value in enumerate(values)], NOW)
+
+
+def steps(target: Shard) -> list[tuple[str, str]]:
+    return [(letter.step, letter.error_class) for letter in target.output.letters]
+
+
+def test_a_new_event_makes_a_row_with_its_place_and_company_day() -> None:
+    one = shard()
+    take(one, sale(occurred_at="2026-03-01T16:30:00+00:00"), start=7)
+    (row,) = one.output.rows["sale"]
+    assert row[-4] == datetime(2026, 3, 2, tzinfo=UTC).toordinal()  # half past midnight in Shanghai
+    assert row[-2:] == (0, 7)
+    assert one.offsets == {"sales": 8}
+    assert one.counts == {"accepted:sale": 1}
+
+
+def test_the_same_event_again_changes_nothing() -> None:
+    one = shard()
+    take(one, sale(), sale(recorded_at="2026-03-02T00:00:00Z"))
+    take(one, sale(amount="10.5"), start=2)
+    assert (one.counts["accepted:sale"], one.counts["duplicates"], one.output.letters) == (1, 2, [])
+
+
+def test_another_content_under_the_same_id_is_a_conflict_and_the_first_counts() -> None:
+    one = shard()
+    take(one, sale(), sale(amount="11"))
+    assert steps(one) == [("dedupe", "ConflictError")]
+    assert one.counts["conflicts"] == 1
+    assert one.output.letters[0].record.value == sale(amount="11")
+
+
+@pytest.mark.parametrize(
+    ("value", "key", "step"),
+    [
+        (sale(), None, "key"),
+        (sale(), b"R2", "key"),
+        (b"{", b"R1", "decode"),
+        (sale(occurred_at="2027-03-01T00:00:00Z"), b"R1", "time"),
+    ],
+)
+def test_a_bad_message_is_set_aside_and_the_others_go_on(value: bytes, key: bytes | None, step: str) -> None:
+    one = shard()
+    one.take("sales", [Record(key, value, 0), Record(b"R1", sale("E2"), 1)], NOW)
+    assert [found for found, _ in steps(one)] == [step]
+    assert one.counts == {"dead_letters": 1, "accepted:sale": 1}
+
+
+def test_a_key_that_lies_in_the_wrong_partition_is_set_aside() -> None:
+    wrong = shard(partitions=64)
+    assert shard_of("R1", 64) != 0
+    take(wrong, sale())
+    assert "use the murmur2 partitioner" in wrong.output.letters[0].message
+
+
+def test_an_unknown_institution_waits_and_enters_when_it_is_published() -> None:
+    one = shard()
+    take(one, sale(institution_id="H2"))
+    assert (len(one.held), one.output.size) == (1, 0)
+    one.release(NOW + GRACE / 2)
+    assert len(one.held) == 1
+    one.progress.directory = directory(Institution(institution_id="H2", name="late"))
+    one.release(NOW + GRACE / 2)
+    assert (one.held, one.counts["accepted:sale"]) == ([], 1)
+
+
+def test_an_unknown_rep_is_set_aside_when_its_time_is_over() -> None:
+    one = shard()
+    take(one, sale(rep_id="R9", product_id="P9"), key=b"R9")
+    one.release(NOW + GRACE)
+    assert steps(one) == [("known", "UnknownReferenceError")]
+    assert "nobody published rep R9, product P9" in one.output.letters[0].message
+
+
+def test_a_step_that_raises_concerns_its_own_event_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = shard()
+    real = one.progress.add_event
+
+    def fails_on_e2(kind: str, event: Any, buckets: Any) -> None:
+        if event.event_id == "E2":
+            msg = "no such thing"
+            raise ZeroDivisionError(msg)
+        real(kind, event, buckets)
+
+    monkeypatch.setattr(one.progress, "add_event", fails_on_e2)
+    take(one, sale("E1"), sale("E2"), sale("E3"))
+    assert steps(one) == [("cells", "ZeroDivisionError")]
+    assert one.counts["accepted:sale"] == 2
+
+
+@pytest.mark.parametrize("value", [b"{", b"[]", b'{"h": 0}', b"null"])
+def test_a_broken_node_message_is_set_aside(value: bytes) -> None:
+    one = shard()
+    one.take_messages("nodes", [Record(b"T", value, 0)], NOW)
+    assert [step for step, _ in steps(one)] == ["roll-up"]
+    assert one.offsets == {"nodes": 1}
