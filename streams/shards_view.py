@@ -15,6 +15,7 @@ from streams.topics import SHARD_TOPICS
 
 _TIMEOUT_S = 10.0
 _ACCEPTED = "c:accepted:"
+_SUMMED = {"held", "unsaid"}
 
 #: (topic, partition) -> offset.
 Offsets = Mapping[tuple[str, int], int]
@@ -33,6 +34,8 @@ class Progress:
     dead_letters: int = 0
     held: int = 0
     """Events that wait for reference data."""
+    unsaid: int = 0
+    """Totals that a shard has in its checkpoint and will tell with its next one."""
 
     @property
     def total_lag(self) -> int:
@@ -45,8 +48,8 @@ class Progress:
         return sum(self.accepted.values())
 
     def drained(self) -> bool:
-        """Whether everything the broker holds is in a checkpoint and no event waits."""
-        return self.total_lag == 0 and self.held == 0
+        """Whether everything the broker holds is in a checkpoint, no event waits and nothing is left to tell."""
+        return self.total_lag == 0 and self.held == 0 and self.unsaid == 0
 
     def since(self, start: "Progress") -> "Progress":
         """The same with the counters of `start` taken off: what happened in between."""
@@ -58,6 +61,7 @@ class Progress:
             conflicts=self.conflicts - start.conflicts,
             dead_letters=self.dead_letters - start.dead_letters,
             held=self.held,
+            unsaid=self.unsaid,
         )
 
 
@@ -91,9 +95,10 @@ class ShardsView:
         """
         shards = range(self.partitions())
         metas = self._each(shards, "meta", lambda pipe, name: pipe.hgetall(name))
+        (asked,) = self._each(["resend"], "", lambda pipe, name: pipe.get(name.rstrip(":")))
         low = self._watermarks(OffsetSpec.earliest())
         high = self._watermarks(OffsetSpec.latest())
-        return progress_of(metas, low, high)
+        return progress_of(metas, low, high, int(asked or 0))
 
     def partitions(self) -> int:
         """Number of shards: partitions of the widest topic.
@@ -127,7 +132,7 @@ class ShardsView:
         """Close the connections."""
         self._redis.close()
 
-    def _each(self, shards: Sequence[int], suffix: str, ask: Any) -> list[Any]:
+    def _each(self, shards: Sequence[int | str], suffix: str, ask: Any) -> list[Any]:
         try:
             pipe = self._redis.pipeline(transaction=False)
             for shard in shards:
@@ -148,13 +153,14 @@ class ShardsView:
             raise _kafka_away(error) from error
 
 
-def progress_of(metas: Sequence[Mapping[str, str]], low: Offsets, high: Offsets) -> Progress:
+def progress_of(metas: Sequence[Mapping[str, str]], low: Offsets, high: Offsets, resend: int = 0) -> Progress:
     """Add the shards up.
 
     Args:
         metas: the hash `{group}:{p}:meta` of shard p at position p; empty for a shard without a checkpoint.
         low: first offset the broker still has.
         high: offset the next message will get.
+        resend: how often shards were asked to tell all their totals again.
     """
     lag: Counter[str] = Counter()
     for (topic, partition), end in high.items():
@@ -163,7 +169,7 @@ def progress_of(metas: Sequence[Mapping[str, str]], low: Offsets, high: Offsets)
         lag[topic] += max(0, end - done)
     counters: Counter[str] = Counter()
     for meta in metas:
-        counters.update({name: int(value) for name, value in meta.items() if name == "held" or name.startswith("c:")})
+        counters.update({name: int(value) for name, value in meta.items() if name in _SUMMED or name.startswith("c:")})
     accepted = {name.removeprefix(_ACCEPTED): n for name, n in counters.items() if name.startswith(_ACCEPTED)}
     return Progress(
         lag={topic: count for topic, count in lag.items() if count},
@@ -172,6 +178,7 @@ def progress_of(metas: Sequence[Mapping[str, str]], low: Offsets, high: Offsets)
         conflicts=counters["c:conflicts"],
         dead_letters=counters["c:dead_letters"],
         held=counters["held"],
+        unsaid=counters["unsaid"] + sum(int(meta.get("resend", resend)) < resend for meta in metas),
     )
 
 

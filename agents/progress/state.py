@@ -63,7 +63,7 @@ class ProgressState:
         self.changed_reports: dict[tuple[str, str, str], set[str]] = {}
         """Changed entry keys by report."""
         self.dropped_slots: list[Slot] = []
-        self._speaking_next: set[str] = set()
+        self.speaking_next: set[str] = set()
         """Members whose credits are written with this checkpoint and told with the next."""
         self.stale_windows: dict[tuple[Entity, str], None] = {}
         """Entities whose rolling windows of a letter must be computed anew, in order of arrival."""
@@ -192,7 +192,7 @@ class ProgressState:
         for credit, counts in member.next_credits(due):
             yield _credit_message(member, credit, [1, MICRO] if counts else [0, 0], stamp)
         if member.pending:
-            self._speaking_next.add(member.id)
+            self.speaking_next.add(member.id)
 
     def forget_older(self, stamp: int, is_child: Callable[[str], bool]) -> None:
         """Take back what some children said before `stamp`: they have lost their past and say everything again.
@@ -256,7 +256,7 @@ class ProgressState:
         for slot in self.changed_slots:
             slot.changed = set()
         self.changed_slots = set()
-        self.changed_members, self._speaking_next = self._speaking_next, set()
+        self.changed_members, self.speaking_next = self.speaking_next, set()
         self.changed_reports = {}
         self.dropped_slots = []
 

@@ -87,7 +87,8 @@ def value(rows: Rows, period: str, first_day: str, entity: str, *key: str) -> An
 
 
 SUM = """
-{id: s, title: {zh: 额, en: s}, source: sale, aggregate: sum, value: amount, dimensions: [product, line], unit: currency}
+{id: s, title: {zh: 额, en: s}, source: sale, aggregate: sum, value: amount,
+  dimensions: [product, line], unit: currency}
 """
 
 
