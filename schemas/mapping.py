@@ -22,6 +22,10 @@ def _listed(value: object) -> object:
     return (value,) if isinstance(value, str) else value
 
 
+def _numeral(value: object) -> object:
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
 def _known_zone(name: str) -> str:
     try:
         ZoneInfo(name)
@@ -31,7 +35,12 @@ def _known_zone(name: str) -> str:
     return name
 
 
-OneOrMore = Annotated[Names, BeforeValidator(_listed)]
+#: A number to compare with, as text or as YAML reads it.
+Bound = Annotated[
+    Annotated[str, Field(pattern=r"^[+-]?\d+(\.\d+)?$")],
+    BeforeValidator(_numeral, json_schema_input_type=str | int | float),
+]
+OneOrMore = Annotated[Names, BeforeValidator(_listed, json_schema_input_type=str | Names)]
 TimeZone = Annotated[str, AfterValidator(_known_zone)]
 
 
@@ -155,10 +164,10 @@ class Test(Model):
     equals: str | None = None
     in_: Annotated[tuple[str, ...] | None, Field(alias="in")] = None
     not_in: tuple[str, ...] | None = None
-    below: Annotated[str | None, Field(pattern=r"^[+-]?\d+(\.\d+)?$")] = None
-    at_most: Annotated[str | None, Field(pattern=r"^[+-]?\d+(\.\d+)?$")] = None
-    above: Annotated[str | None, Field(pattern=r"^[+-]?\d+(\.\d+)?$")] = None
-    at_least: Annotated[str | None, Field(pattern=r"^[+-]?\d+(\.\d+)?$")] = None
+    below: Bound | None = None
+    at_most: Bound | None = None
+    above: Bound | None = None
+    at_least: Bound | None = None
     blank: bool | None = None
 
     @model_validator(mode="after")
@@ -243,9 +252,9 @@ def _constant(value: object) -> object:
 
 
 #: Where a field's value comes from; a plain text names a column.
-FieldValue = Annotated[Form, BeforeValidator(_column)]
+FieldValue = Annotated[Form, BeforeValidator(_column, json_schema_input_type=str | Form)]
 #: The same after `then` and `otherwise`, where a plain text is the value itself.
-ThenValue = Annotated[Form, BeforeValidator(_constant)]
+ThenValue = Annotated[Form, BeforeValidator(_constant, json_schema_input_type=str | Form)]
 
 
 class ReferenceRows(Model):
