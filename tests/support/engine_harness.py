@@ -291,6 +291,7 @@ class Stack:
         try:
             return self._view.read()
         except UnavailableError:
+            self._close_view()
             return None
 
     def taken(self) -> int:
