@@ -6,6 +6,7 @@ read again.
 """
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
@@ -33,6 +34,8 @@ _BATCH = 2_000
 _POLL_MS = 200
 _FETCH_BYTES = 4_000_000
 _RETRY_S = 0.5
+#: With this many rows waiting in a shard the next checkpoint does not wait for its time.
+_BUSY_ROWS = 2_000
 
 
 def assignor(delay_s: float) -> type[Any]:
@@ -72,6 +75,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has no
         self._moving = asyncio.Lock()
         self._reopen: dict[int, float] = {}
         self._frozen: set[int] = set()
+        self._busy = asyncio.Event()
         self._limiter = DeadLetterLimit(settings.dead_letter_limit)
         self._consumer = AIOKafkaConsumer(
             bootstrap_servers=settings.kafka_url,
@@ -142,6 +146,8 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has no
             owned.shard.take_messages(place.topic, taken, now)
         else:
             owned.shard.take(place.topic, taken, now)
+            if owned.shard.output.size >= _BUSY_ROWS:
+                self._busy.set()
             self.fatal = self.fatal or self._limiter.check(owned.shard, len(taken), now)
 
     def _fitting(self, owned: OwnedShard, place: Any, records: Sequence[Any]) -> Sequence[Any]:
@@ -175,7 +181,9 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has no
     async def checkpoint_forever(self) -> None:
         """Checkpoint every interval until stopped."""
         while not self._stopping and self.fatal is None:
-            await asyncio.sleep(self._settings.checkpoint_interval_s)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._busy.wait(), self._settings.checkpoint_interval_s)
+            self._busy.clear()
             if self._stopping:
                 return
             try:

@@ -28,6 +28,8 @@ _LINE_END = re.compile(rb"\A[ \t\r]*\n?")
 _READING = {"SELECT", "WITH", "FROM", "SHOW", "DESCRIBE", "DESC", "EXISTS", "EXPLAIN", "CHECK"}
 _STREAMING = {"SELECT", "WITH", "FROM"}
 _SESSION = {"SET", "USE"}
+_WRITING = {"INSERT", "CREATE", "ALTER", "DROP", "TRUNCATE", "RENAME", "EXCHANGE", "OPTIMIZE", "SYSTEM", "ATTACH"}
+_WRITING |= {"DETACH", "KILL", "GRANT", "REVOKE", "DELETE", "UPDATE", "BACKUP", "RESTORE", "UNDROP", "MOVE", "REPLACE"}
 
 
 @dataclass(frozen=True)
@@ -60,10 +62,15 @@ class Statement:
         """Let only reading statements and SET and USE through.
 
         Raises:
-            ClickHouseError: 164, READONLY.
+            ClickHouseError: 164, READONLY; 62, SYNTAX_ERROR, for a first word that begins no statement.
         """
-        if not self.reads and self.words[0] not in _SESSION:
+        first = self.words[0]
+        if first in _WRITING:
             raise refusal(READONLY, "Cannot execute query in readonly mode.")
+        if not self.reads and first not in _SESSION:
+            raise refusal(
+                SYNTAX_ERROR, f"Syntax error: no statement begins with {first!r}; expected SELECT, WITH, SHOW, …"
+            )
 
 
 def parse(sql: bytes) -> Statement:
