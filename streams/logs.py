@@ -26,6 +26,9 @@ class Stream(Protocol):
         """Whether a person watches."""
 
 
+_SILENCE_S = 10.0
+
+
 def setup(settings: Settings, stream: Stream | None = None, **context: Any) -> None:
     """Send structlog and the standard library's logging to `stream` (stderr), one line an entry.
 
@@ -58,12 +61,31 @@ def _route_standard_library(level: int, out: Stream, as_json: bool) -> None:
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *_rendered(out, as_json)],
         )
     )
+    handler.addFilter(_Repeats())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
     for name in _TALKATIVE:
         logging.getLogger(name).setLevel(level if level <= logging.DEBUG else max(level, logging.WARNING))
     logging.captureWarnings(True)
+
+
+class _Repeats(logging.Filter):
+    """Lets a library say the same thing once in ten seconds; a client whose server is away says it 20 times a second."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said: dict[tuple[str, object], float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether a record is shown."""
+        if not record.name.startswith(_TALKATIVE) or not isinstance(record.msg, str):
+            return True
+        key = (record.name, record.msg)
+        if record.created - self._said.get(key, -_SILENCE_S) < _SILENCE_S:
+            return False
+        self._said[key] = record.created
+        return True
 
 
 def _shared() -> list[Processor]:

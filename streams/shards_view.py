@@ -147,10 +147,18 @@ class ShardsView:
         if not self._partitions:
             return {}
         try:
-            futures = self._admin.list_offsets(dict.fromkeys(self._partitions, spec), request_timeout=_TIMEOUT_S)
-            return {(item.topic, item.partition): future.result().offset for item, future in futures.items()}
-        except KafkaException as error:
-            raise _kafka_away(error) from error
+            return self._ask_watermarks(spec)
+        except KafkaException:
+            # after a restart of the broker the client holds on to old leader epochs until it reads the metadata anew
+            try:
+                self._admin.list_topics(timeout=_TIMEOUT_S)
+                return self._ask_watermarks(spec)
+            except KafkaException as error:
+                raise _kafka_away(error) from error
+
+    def _ask_watermarks(self, spec: Any) -> Offsets:
+        futures = self._admin.list_offsets(dict.fromkeys(self._partitions, spec), request_timeout=_TIMEOUT_S)
+        return {(item.topic, item.partition): future.result().offset for item, future in futures.items()}
 
 
 def progress_of(metas: Sequence[Mapping[str, str]], low: Offsets, high: Offsets, resend: int = 0) -> Progress:

@@ -269,10 +269,10 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has no
         now = asyncio.get_running_loop().time()
         for number in [number for number, due in self._reopen.items() if due <= now]:
             async with self._moving:
-                self._reopen.pop(number, None)
                 mine = {place.partition for place in self._consumer.assignment()}
                 if number in mine and number not in self.shards:
                     await self._open(number)
+                self._reopen.pop(number, None)
 
     async def commit_offsets(self, snapshots: Iterable[Snapshot]) -> None:
         """Tell Kafka the offsets, for whoever watches the lag; the truth is in Redis."""
@@ -328,12 +328,22 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has no
         try:
             async with self._moving:
                 for number in numbers:
-                    await self._open(number)
+                    await self._open_patiently(number)
         except PulseError as error:
             self.fatal = error
-        except KafkaError as error:
-            self.fatal = UnavailableError(f"Kafka does not answer: {error}")
-        log.info("shards taken", shards=numbers)
+        log.info("shards taken", shards=sorted(self.shards))
+
+    async def _open_patiently(self, number: int) -> None:
+        """Open a shard; wait for a service that is away."""
+        while not self._stopping:
+            try:
+                await self._open(number)
+            except (UnavailableError, KafkaError) as error:
+                self._metrics.unavailable.inc()
+                log.warning("waiting for a service to open a shard", shard=number, error=str(error))
+                await asyncio.sleep(_RETRY_S)
+            else:
+                return
 
     async def _open(self, number: int) -> None:
         places = [TopicPartition(topic, number) for topic in SHARD_TOPICS]
