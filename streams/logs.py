@@ -71,7 +71,7 @@ def _route_standard_library(level: int, out: Stream, as_json: bool) -> None:
 
 
 class _Repeats(logging.Filter):
-    """Lets a library say the same thing once in ten seconds; a client whose server is away says it 20 times a second."""
+    """Lets a library say the same thing once in ten seconds; a client whose server is away says it all the time."""
 
     def __init__(self) -> None:
         super().__init__()
