@@ -316,7 +316,8 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has no
         async with self._moving:
             self.shards.clear()
             self._reopen.clear()
-        log.info("shards released", shards=sorted({place.partition for place in revoked}))
+        if numbers := sorted({place.partition for place in revoked}):
+            log.info("shards released", shards=numbers)
 
     async def on_partitions_assigned(self, assigned: Iterable[Any]) -> None:
         """Open every shard and go on where its checkpoint stands."""

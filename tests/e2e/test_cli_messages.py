@@ -5,7 +5,7 @@ import socket
 from pathlib import Path
 
 import pytest
-from conftest import MAPPING, ROOT, pulse
+from commands import MAPPING, ROOT, pulse
 
 from streams import local
 

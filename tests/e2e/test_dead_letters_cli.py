@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 from clickhouse_connect.driver.client import Client
+from commands import pulse
 from confluent_kafka import Consumer, Message, TopicPartition
-from conftest import pulse
 from pydantic import SecretStr
 
 from schemas.outputs import DeadLetter
