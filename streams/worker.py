@@ -31,6 +31,7 @@ from streams.errors import PulseError, UnavailableError, UsageError
 from streams.metrics import Metrics
 from streams.producer import BulkProducer
 from streams.settings import Settings
+from streams.supervisor.kafka_topics import ensure_topics
 from streams.topics import SHARD_TOPICS
 
 log = structlog.get_logger("worker")
@@ -75,6 +76,7 @@ class EngineService(Service):  # type: ignore[misc] # mode has no types
         self._store = Store(url, settings.group)
         self._reader, self._writer = await asyncio.to_thread(lambda: (_client(settings), _client(settings)))
         self._producer = BulkProducer(settings.kafka_url or "", "pulse-worker")
+        await asyncio.to_thread(ensure_topics, settings)
         partitions, cluster = await source_layout(settings)
         company = await asyncio.to_thread(load_company, settings, self._reader)
         opener = Opener(settings, self._reader, partitions, cluster)

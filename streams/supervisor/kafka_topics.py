@@ -2,18 +2,18 @@
 
 from collections.abc import Mapping
 
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from streams.errors import UnavailableError, UsageError
 from streams.settings import Settings
-from streams.topics import SHARD_TOPICS
+from streams.topics import DEAD_LETTERS, SHARD_TOPICS
 
 _TIMEOUT_S = 10.0
 
 
 def ensure_topics(settings: Settings) -> int:
-    """Create the source topics that are missing and return the partition count of all of them.
+    """Create the topics that are missing and return the partition count of the source topics.
 
     Raises:
         UsageError: existing topics differ in their partition count.
@@ -24,14 +24,23 @@ def ensure_topics(settings: Settings) -> int:
         found = admin.list_topics(timeout=_TIMEOUT_S).topics
         counts = {topic: len(found[topic].partitions) for topic in SHARD_TOPICS if topic in found}
         partitions = common_count(counts, settings.partitions)
-        new = [NewTopic(topic, partitions, settings.replication) for topic in SHARD_TOPICS if topic not in counts]
-        if new:
-            for future in admin.create_topics(new, operation_timeout=_TIMEOUT_S, request_timeout=_TIMEOUT_S).values():
-                future.result()
+        missing = [topic for topic in (*SHARD_TOPICS, DEAD_LETTERS) if topic not in found]
+        _create(admin, [NewTopic(topic, partitions, settings.replication) for topic in missing])
     except KafkaException as error:
         msg = f"Kafka at {settings.kafka_url} cannot be prepared: {error.args[0].str()}"
         raise UnavailableError(msg) from error
     return partitions
+
+
+def _create(admin: AdminClient, topics: list[NewTopic]) -> None:
+    if not topics:
+        return
+    for future in admin.create_topics(topics, operation_timeout=_TIMEOUT_S, request_timeout=_TIMEOUT_S).values():
+        try:
+            future.result()
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:  # another worker was faster
+                raise
 
 
 def common_count(counts: Mapping[str, int], wanted: int) -> int:
