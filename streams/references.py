@@ -57,14 +57,18 @@ def publish(client: Client, rows: Sequence[Reference], author: str) -> int:
     return version
 
 
-def load(client: Client) -> dict[str, list[Reference]]:
+def load(client: Client, version: int | None = None) -> dict[str, list[Reference]]:
     """The newest text of every (key, effective_from), by kind, in order of key and date.
+
+    Args:
+        client: a client of a migrated database.
+        version: what was newest when this version was published; the newest of all when left out.
 
     Raises:
         UnavailableError: ClickHouse does not answer.
     """
     return {
-        kind: [row for _, row in sorted(_newest(client, table).items(), key=lambda item: item[0])]
+        kind: [row for _, row in sorted(_newest(client, table, version).items(), key=lambda item: item[0])]
         for kind, table in REFERENCE_TABLES.items()
     }
 
@@ -117,9 +121,10 @@ def _changed(wanted: Mapping[Identity, Reference], there: Mapping[Identity, Refe
     return [row for identity, row in wanted.items() if there.get(identity) != row]
 
 
-def _newest(client: Client, table: ReferenceTable) -> dict[Identity, Reference]:
+def _newest(client: Client, table: ReferenceTable, version: int | None = None) -> dict[Identity, Reference]:
+    up_to = f"WHERE published_version <= {version:d} " if version is not None else ""
     query = (
-        f"SELECT {', '.join(table.names)} FROM {table.table} ORDER BY published_version DESC, published_at DESC "
+        f"SELECT {', '.join(table.names)} FROM {table.table} {up_to}ORDER BY published_version DESC, published_at DESC "
         f"LIMIT 1 BY {', '.join(table.model.key_fields)}, effective_from"
     )
     with translated():

@@ -5,6 +5,7 @@ representative's events of every kind meet in one shard.
 """
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 from schemas.events import SOURCE_TOPICS, Event, Market
 
@@ -37,6 +38,7 @@ def murmur2(data: bytes) -> int:
     return h ^ h >> 15
 
 
+@lru_cache(1 << 17)
 def shard_of(key: str, partitions: int) -> int:
     """Partition in which every message with this key lies."""
     return (murmur2(key.encode()) & 0x7FFFFFFF) % partitions

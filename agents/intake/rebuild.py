@@ -50,10 +50,10 @@ def withdraw(old: ProgressState, new: ProgressState) -> None:
                 _withdraw_slot(slot, new, new.entity(level, entity_id))
     for name, report in old.reports.items():
         fresh = new.reports.setdefault(name, {})
-        first_ever = old.plan.by_kpi[name[1]].first_ever
-        for key, entry in report.items():
-            if key not in fresh:
-                fresh[key] = withdrawn(entry, first_ever=first_ever)
+        spec = new.plan.by_kpi.get(name[1])
+        if spec is not None:
+            missing = {key: entry for key, entry in report.items() if key not in fresh}
+            fresh |= {key: withdrawn(entry, first_ever=spec.first_ever) for key, entry in missing.items()}
     new.mark_all()
 
 

@@ -170,7 +170,7 @@ class Shard:
         for record in records:
             try:
                 message = loads(record.value or b"")
-                if self._is_current(message["h"], message["f"]):
+                if self.placement.holds(message["p"]) and self._is_current(message["h"], message["f"]):
                     self.progress.take_message(message, buckets)
             except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
                 self._refuse(topic, record, "roll-up", type(error).__name__, f"not a node message: {error}")

@@ -52,6 +52,8 @@ class OwnedShard:
     """Round of saying all totals again that this shard has honoured."""
     replace: bool = False
     """Whether the next checkpoint replaces everything stored."""
+    has_no_past: bool = False
+    """Whether it was rebuilt with nothing kept, so that the others must tell it their totals again."""
     labels: dict[str, str] = field(default_factory=dict)
     """What the state was made with: policy, reference data, broker, partitions."""
     held_before: int = 0

@@ -351,13 +351,11 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has no
         lowest = await self._consumer.beginning_offsets(places)
         token, stored = await self._store.open(number)
         owned = await asyncio.to_thread(self._opener.from_checkpoint, number, token, stored, self.company)
-        gone = {p.topic: low for p, low in lowest.items() if owned and owned.shard.offsets.get(p.topic, low) < low}
-        if gone:
+        if any(owned.shard.offsets.get(place.topic, low) < low for place, low in lowest.items()):
             log.error("Kafka no longer holds what follows the checkpoint; rebuilding from ClickHouse", shard=number)
-        if owned is None or gone:
             owned = await asyncio.to_thread(self._opener.rebuilt, number, token, self.company)
-            has_events = owned.shard.seen.size > 0
-            owned.resend = await self._store.resend_round(ask=has_events)
+        if owned.has_no_past:
+            owned.resend = await self._store.resend_round(ask=owned.shard.seen.size > 0)
         for place in places:
             owned.shard.offsets.setdefault(place.topic, lowest[place])
         self.shards[number] = owned

@@ -1,6 +1,6 @@
 """Taking a shard over: from its checkpoint, or anew from the events in ClickHouse."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -19,6 +19,7 @@ from agents.progress.snapshot import restore
 from agents.progress.state import ProgressState
 from schemas.events import Market
 from schemas.rows import EVENT_TABLES, EventTable
+from streams import references
 from streams.clickhouse import translated
 from streams.engine.checkpoint import HELD_FIELD, OwnedShard, held_from_wire
 from streams.engine.store import Stored
@@ -65,6 +66,7 @@ class Opener:
 
     def __init__(self, settings: Settings, client: Client, partitions: int, cluster: str) -> None:
         self._client = client
+        self._before: dict[int, Directory] = {}
         self.partitions = partitions
         self.cluster = cluster
         self._limits = Limits(
@@ -78,31 +80,63 @@ class Opener:
         progress = ProgressState(company.plan, company.directory, company.time)
         return Shard(Placement(number, self.partitions, shard_of), progress, self._limits)
 
-    def from_checkpoint(self, number: int, token: str, stored: Stored, company: Company) -> OwnedShard | None:
-        """The shard as its last checkpoint left it; None when that does not fit and it must be rebuilt."""
+    def from_checkpoint(self, number: int, token: str, stored: Stored, company: Company) -> OwnedShard:
+        """The shard as its last checkpoint left it, or computed anew where that does not fit what is in force now.
+
+        Raises:
+            UnavailableError: ClickHouse does not answer.
+        """
         labels = company.labels(self.partitions, self.cluster)
         meta = stored.meta
-        if not meta or any(meta.get(name) != labels[name] for name in ("plan", "time_zone", "partitions")):
-            return None
+        if any(meta.get(name) != labels[name] for name in ("time_zone", "partitions")):
+            return self.rebuilt(number, token, company, offsets=self._offsets(number, meta))
+        owned = self._restored(number, token, stored, company)
+        if meta["plan"] != labels["plan"] or self._moved(int(meta["reference_version"]), company):
+            return self.rebuilt(number, token, company, old=owned)
+        return owned
+
+    def _restored(self, number: int, token: str, stored: Stored, company: Company) -> OwnedShard:
+        meta = stored.meta
         shard = self.new_shard(number, company)
         held = stored.fields.pop(HELD_FIELD, None)
         restore(shard.progress, stored.fields)
         shard.seen.add(*unpack(stored.seen))
         shard.held = held_from_wire(held) if held else []
         shard.counts.update({n.removeprefix(_COUNTER): int(v) for n, v in meta.items() if n.startswith(_COUNTER)})
-        if meta.get("cluster") == self.cluster:
-            shard.offsets = {n.removeprefix(_OFFSET): int(v) for n, v in meta.items() if n.startswith(_OFFSET)}
-        else:
-            log.warning("the broker is a new one: its offsets are read from the start", shard=number)
-        owned = OwnedShard(shard, token, RollingWindows(shard.progress), stamp=int(meta.get("stamp", 0)), labels=labels)
-        owned.resend, owned.fresh = int(meta.get("resend", 0)), int(meta.get("fresh", 0))
+        shard.offsets = self._offsets(number, meta)
         shard.fresh = {int(n.removeprefix(_FRESH)): int(v) for n, v in meta.items() if n.startswith(_FRESH)}
+        labels = company.labels(self.partitions, self.cluster)
+        owned = OwnedShard(shard, token, RollingWindows(shard.progress), stamp=int(meta["stamp"]), labels=labels)
+        owned.resend, owned.fresh = int(meta["resend"]), int(meta["fresh"])
         owned.held_before = len(shard.held)
         for entity in shard.progress.entities.values():
             shard.progress.stale_windows |= {(entity, letter): None for letter in entity.rolling}
         return owned
 
-    def rebuilt(self, number: int, token: str, company: Company, old: OwnedShard | None = None) -> OwnedShard:
+    def _offsets(self, number: int, meta: Mapping[str, str]) -> dict[str, int]:
+        """Where reading goes on; nowhere in particular when the broker is another one."""
+        if meta and meta["cluster"] != self.cluster:
+            log.warning("the broker is a new one: its topics are read from the start", shard=number)
+            return {}
+        return {n.removeprefix(_OFFSET): int(v) for n, v in meta.items() if n.startswith(_OFFSET)}
+
+    def _moved(self, version: int, company: Company) -> bool:
+        """Whether the reference data published since `version` put a rep or a product elsewhere in the past."""
+        if version == company.directory.version:
+            return False
+        before = self._before.get(version)
+        if before is None:
+            before = self._before[version] = Directory(references.load(self._client, version), version)
+        return not before.places_alike(company.directory, company.plan.reads)
+
+    def rebuilt(
+        self,
+        number: int,
+        token: str,
+        company: Company,
+        old: OwnedShard | None = None,
+        offsets: dict[str, int] | None = None,
+    ) -> OwnedShard:
         """The shard computed anew from the events ClickHouse holds.
 
         Args:
@@ -111,6 +145,7 @@ class Opener:
             company: what to compute with.
             old: the shard as it was, when only policy or reference data changed; what other shards said is kept, and
                 what it said itself and no longer holds is withdrawn.
+            offsets: where reading goes on; ClickHouse holds everything below.
 
         Raises:
             UnavailableError: ClickHouse does not answer.
@@ -122,7 +157,9 @@ class Opener:
         count = replay(shard, self._stored_events(number), now)
         labels = company.labels(self.partitions, self.cluster)
         owned = OwnedShard(shard, token, RollingWindows(shard.progress), replace=True, labels=labels)
+        owned.has_no_past = old is None
         owned.fresh = int(now.timestamp() * 1000)
+        shard.offsets = offsets or {}
         if old is not None:
             shard.fresh = old.shard.fresh
             withdraw(old.shard.progress, shard.progress)

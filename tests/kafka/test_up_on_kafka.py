@@ -13,12 +13,12 @@ from pharma import drained, figures, import_of, plain_loop
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(900)]
 
 
-@pytest.fixture(scope="module")
-def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Bootstrap address of a real Kafka."""
+@pytest.fixture
+def kafka(tmp_path: Path) -> Iterator[str]:
+    """Bootstrap address of a real Kafka without topics."""
     if reason := real_kafka.available():
         pytest.skip(reason)
-    with real_kafka.running(tmp_path_factory.mktemp("kafka")) as broker:
+    with real_kafka.running(tmp_path / "kafka") as broker:
         yield broker.bootstrap
 
 

@@ -103,6 +103,10 @@ class OpenerFromTableau(Opener):
         super().__init__(settings, None, partitions, "simulated")  # type: ignore[arg-type] # never asked
         self._tableau = tableau
 
+    def before(self, version: int, directory: Directory) -> None:
+        """What `version` of the reference data said."""
+        self._before[version] = directory
+
     def _stored_events(self, number: int) -> Iterator[StoredEvent]:
         for kind, held in self._tableau.events.items():
             table = EVENT_TABLES[kind]
@@ -157,8 +161,7 @@ class SimulatedEngine:
         """Take a shard over: from the store, or rebuilt."""
         self.now += timedelta(milliseconds=10)
         owned = self.opener.from_checkpoint(number, "token", self.store.read(number), self.company)
-        if owned is None:
-            owned = self.opener.rebuilt(number, "token", self.company)
+        if owned.has_no_past:
             owned.fresh = self.stamp = self.stamp + 1
         for topic in SHARD_TOPICS:
             owned.shard.offsets.setdefault(topic, 0)
@@ -214,6 +217,33 @@ class SimulatedEngine:
             self.checkpoint(number)
             owned = self.owned[number]
             self.owned[number] = self.opener.rebuilt(number, "token", self.company, owned)
+
+    def adopt_while_down(self, references: list[Reference], version: int) -> None:
+        """Other reference data is published while no worker runs."""
+        self._end()
+        self.opener.before(1, self.company.directory)
+        self.company = self._company(references, version)
+        self._begin()
+
+    def change_policy_while_down(self, policy: KpiPolicy) -> None:
+        """Another policy is published while no worker runs."""
+        self._end()
+        self.plan = Plan(policy)
+        self.company = Company(self.plan, 2, self.company.directory, self.company.time)
+        self._begin()
+
+    def repartition(self, partitions: int) -> None:
+        """The topics get more partitions, once everything sent before is taken."""
+        self.drain()
+        self.partitions = self.opener.partitions = partitions
+        self._begin()
+
+    def _end(self) -> None:
+        for number in self.owned:
+            self.checkpoint(number)
+
+    def _begin(self) -> None:
+        self.owned = {number: self.open(number) for number in range(self.partitions)}
 
     def drain(self) -> None:
         """Work until every log is read and nothing is left to say."""

@@ -9,7 +9,7 @@ from result_tables import mistakes
 from simulated_engine import SimulatedEngine
 
 from schemas.policy import KpiPolicy
-from schemas.reference import Rep
+from schemas.reference import Reference, Rep
 from streams import policies
 from streams.topics import NODES, SHARD_TOPICS
 
@@ -59,19 +59,53 @@ def test_nothing_is_left_to_say_after_the_end() -> None:
 def test_a_changed_organisation_rewrites_the_past(seed: int) -> None:
     one = company(seed, 300)
     engine = run(one, seed, losses=False)
-    teams = sorted({row.team_id for row in one.references if isinstance(row, Rep) and row.team_id})
-    other = [
-        row.model_copy(update={"team_id": teams[(teams.index(row.team_id) + 1) % len(teams)]})
-        if isinstance(row, Rep) and row.team_id
-        else row
-        for row in one.references
-    ]
-    engine.adopt(other, 2)
+    engine.adopt(moved(one.references), 2)
     engine.drain()
-    found = engine.tableau.tables()
-    zeros = {name: [row for row in found.rows[name] if row[-1] or row[-3]] for name in ("kpi_cells", "node_totals")}
-    found.rows.update(zeros)
-    wanted = expected(one.messages, other)
+    assert_equal(engine, one, moved(one.references))
+
+
+def assert_equal(engine: SimulatedEngine, one: Company, references: list[Reference]) -> None:
+    """The plain loop's figures; what was withdrawn stands there as zero."""
+    found, wanted = engine.tableau.tables(), expected(one.messages, references)
+    for name in ("kpi_cells", "node_totals"):
+        found.rows[name] = [row for row in found.rows[name] if row[-1] or row[-3]]
     wanted.kpi_cells = {key: figures for key, figures in wanted.kpi_cells.items() if figures.events}
     wanted.node_totals = {key: figures for key, figures in wanted.node_totals.items() if figures.events}
     assert mistakes(found, wanted) == []
+
+
+def moved(references: list[Reference]) -> list[Reference]:
+    """Every rep in the next team, from the beginning."""
+    teams = sorted({row.team_id for row in references if isinstance(row, Rep) and row.team_id})
+    return [
+        row.model_copy(update={"team_id": teams[(teams.index(row.team_id) + 1) % len(teams)]})
+        if isinstance(row, Rep) and row.team_id
+        else row
+        for row in references
+    ]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_an_organisation_changed_while_no_worker_ran_rewrites_the_past(seed: int) -> None:
+    one = company(seed, 300)
+    engine = run(one, seed, losses=False)
+    engine.adopt_while_down(moved(one.references), 2)
+    engine.drain()
+    assert_equal(engine, one, moved(one.references))
+
+
+def test_a_kpi_that_is_dropped_and_one_that_is_added_while_no_worker_ran() -> None:
+    one = company(3, 300)
+    few = KpiPolicy(kpis=tuple(kpi for kpi in POLICY.kpis if kpi.id != "new_accounts"))
+    engine = run(one, 3, few, losses=False)
+    engine.change_policy_while_down(POLICY)
+    engine.drain()
+    assert mistakes(engine.tableau.tables(), expected(one.messages, one.references)) == []
+
+
+def test_more_partitions_keep_every_figure() -> None:
+    one = company(4, 300)
+    engine = run(one, 4, losses=False)
+    engine.repartition(5)
+    engine.drain()
+    assert mistakes(engine.tableau.tables(), expected(one.messages, one.references)) == []
