@@ -190,6 +190,11 @@ class Checkpointer:
         self._lost = lost
         self._committed = committed
         self._lock = asyncio.Lock()
+        self._give_up_at: float | None = None
+
+    def give_up_at(self, deadline: float) -> None:
+        """Let no round, not even the running one, wait for a service beyond `deadline` (event loop time)."""
+        self._give_up_at = deadline
 
     async def round(self, shards: Callable[[], Iterable[OwnedShard]], *, deadline: float | None = None) -> None:
         """Checkpoint every shard that changed.
@@ -260,7 +265,8 @@ class Checkpointer:
             try:
                 result = await attempt()
             except UnavailableError as error:
-                if deadline is not None and loop.time() + wait_s > deadline:
+                ends = [end for end in (deadline, self._give_up_at) if end is not None]
+                if ends and loop.time() + wait_s > min(ends):
                     raise
                 self._metrics.unavailable.inc()
                 log.warning("waiting for a service", error=str(error), again_in_s=wait_s)

@@ -109,6 +109,8 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has no
     async def stop(self, deadline: float) -> None:
         """Take no more, checkpoint, leave the group."""
         self._stopping = True
+        if self.checkpointer is not None:
+            self.checkpointer.give_up_at(deadline)
         try:
             await self._checkpoint(deadline)
         finally:

@@ -161,6 +161,23 @@ def clickhouse_away(stack: Stack, company: Company) -> Tables:
     return found
 
 
+def ended_while_clickhouse_is_away(stack: Stack, company: Company) -> Tables:
+    """SIGTERM while a checkpoint waits for ClickHouse: the worker gives up in time, and the next one reads again."""
+    rng = random.Random(company.seed)
+    stack.prepare(company)
+    worker, (early, late) = stack.worker(), _pieces(company, 2)
+    _send_and_let_work(stack, early, rng)
+    stack.stop_clickhouse()
+    try:
+        stack.send(late)
+        stack.wait(lambda: worker.said("ClickHouse does not answer"), "the worker to notice", _NOTICED_S)
+        leaves(worker)
+    finally:
+        stack.start_clickhouse()
+    stack.worker()
+    return _end(stack)
+
+
 def broker_restarted(stack: Stack, company: Company) -> Tables:
     """A real broker shuts down in good order and starts again."""
     return _with_broker_restart(stack, company, kill=False)
@@ -184,6 +201,7 @@ SCENARIOS: dict[str, Scenario] = {
         ended_and_started,
         ended_while_another_joins,
         clickhouse_away,
+        ended_while_clickhouse_is_away,
     )
 }
 #: What only a broker that keeps its messages survives.
