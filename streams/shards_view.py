@@ -85,6 +85,7 @@ class ShardsView:
         )
         self._admin = AdminClient({"bootstrap.servers": settings.kafka_url, "log_level": 2})
         self._partitions: tuple[TopicPartition, ...] = ()
+        self._cluster = ""
         self._complete = False
 
     def read(self) -> Progress:
@@ -98,7 +99,13 @@ class ShardsView:
         (asked,) = self._each(["resend"], "", lambda pipe, name: pipe.get(name.rstrip(":")))
         low = self._watermarks(OffsetSpec.earliest())
         high = self._watermarks(OffsetSpec.latest())
-        return progress_of(metas, low, high, int(asked or 0))
+        return progress_of([self._of_this_broker(meta) for meta in metas], low, high, int(asked or 0))
+
+    def _of_this_broker(self, meta: Mapping[str, str]) -> Mapping[str, str]:
+        """A shard's checkpoint, without the offsets when they are those of another broker."""
+        if meta.get("cluster", self._cluster) == self._cluster:
+            return meta
+        return {name: value for name, value in meta.items() if not name.startswith("o:")}
 
     def partitions(self) -> int:
         """Number of shards: partitions of the widest topic.
@@ -108,9 +115,10 @@ class ShardsView:
         """
         if not self._complete:  # topics that were just created may take a moment to be seen
             try:
-                topics = self._admin.list_topics(timeout=_TIMEOUT_S).topics
+                layout = self._admin.list_topics(timeout=_TIMEOUT_S)
             except KafkaException as error:
                 raise _kafka_away(error) from error
+            topics, self._cluster = layout.topics, str(layout.cluster_id)
             self._partitions = tuple(
                 TopicPartition(topic, partition)
                 for topic in SHARD_TOPICS

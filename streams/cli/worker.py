@@ -1,5 +1,8 @@
 """`pulse worker`: one worker alone."""
 
+import signal
+import sys
+
 import typer
 
 from streams import logs, settings
@@ -15,6 +18,7 @@ def register(app: typer.Typer) -> None:
 
         Everything comes from PULSE_* variables; start as many as there are cores, the shards are shared out.
         """
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # until the worker itself listens
         die_with_parent()
         loaded = settings.load()
         logs.setup(loaded)

@@ -113,6 +113,8 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has no
             self.checkpointer.give_up_at(deadline)
         try:
             await self._checkpoint(deadline)
+            for number, owned in self.shards.items():
+                await self._store.release(number, owned.token)
         finally:
             self.shards.clear()
             await self._consumer.stop()

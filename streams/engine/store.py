@@ -124,6 +124,26 @@ class Store:
             raise _away(error) from error
         return held.decode() if held is not None else None
 
+    async def release(self, shard: int, token: str) -> None:
+        """Give a shard up that nobody else holds yet; somebody else's token stays.
+
+        Raises:
+            UnavailableError: Redis does not answer.
+        """
+        owner = self.key(shard, "owner")
+        try:
+            async with self._redis.pipeline(transaction=True) as pipe:
+                await pipe.watch(owner)
+                held: Any = await pipe.get(owner)
+                if held is not None and held.decode() == token:
+                    pipe.multi()  # type: ignore[no-untyped-call] # redis leaves it untyped
+                    pipe.delete(owner)
+                    await pipe.execute()
+        except WatchError:
+            return
+        except (RedisError, OSError) as error:
+            raise _away(error) from error
+
     async def resend_round(self, *, ask: bool = False) -> int:
         """Number of times a rebuilt shard asked the others to say their totals again; `ask` asks once more."""
         key = f"{self._group}:resend"
