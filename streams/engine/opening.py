@@ -104,6 +104,7 @@ class Opener:
         shard.held = held_from_wire(held) if held else []
         shard.counts.update({n.removeprefix(_COUNTER): int(v) for n, v in meta.items() if n.startswith(_COUNTER)})
         shard.offsets = self._offsets(number, meta)
+        shard.moved = not shard.offsets  # offsets of a broker that is gone must not stand there a moment longer
         shard.fresh = {int(n.removeprefix(_FRESH)): int(v) for n, v in meta.items() if n.startswith(_FRESH)}
         labels = company.labels(self.partitions, self.cluster)
         owned = OwnedShard(shard, token, RollingWindows(shard.progress), stamp=int(meta["stamp"]), labels=labels)

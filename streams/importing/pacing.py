@@ -152,6 +152,8 @@ class Ledger:
     def begin(self, partition: int, mark: Watermarks, checkpoint: int | None) -> None:
         """Start from what is there: messages without a checkpoint fill the partition until one contains them."""
         self._next[partition] = mark.high
+        if checkpoint is not None and checkpoint > mark.high:
+            checkpoint = None  # of a broker that is gone
         if (mark.low if checkpoint is None else checkpoint) < mark.high:
             self._add(partition, Span(mark.high, self.limit))
 
@@ -182,6 +184,8 @@ class Ledger:
     def release(self, partition: int, checkpoint: int) -> bool:
         """Forget what the checkpoint contains; True when that was something."""
         spans, released = self._spans[partition], False
+        if checkpoint > self._next.get(partition, checkpoint):
+            return False  # of a broker that is gone
         while spans and spans[0].end <= checkpoint:
             self._open[partition] -= spans.popleft().size
             released = True

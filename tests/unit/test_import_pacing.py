@@ -173,3 +173,12 @@ def test_what_the_broker_refuses_ends_the_import():
     with pytest.raises(UnavailableError, match="import the file again"):
         producer.check()
     assert all(producer._ledger.outstanding(partition) == 0 for partition in range(PARTITIONS))
+
+
+def test_an_offset_beyond_the_partition_belongs_to_a_broker_that_is_gone() -> None:
+    ledger = Ledger(100)
+    ledger.begin(0, Watermarks(0, 10), 5_000)
+    assert ledger.outstanding(0) == 100
+    assert not ledger.release(0, 5_000)
+    assert ledger.release(0, 10)
+    assert ledger.outstanding(0) == 0
