@@ -92,6 +92,7 @@ class EngineService(Service):  # type: ignore[misc] # mode has no types
             metrics=self._metrics,
             lost=self._intake.lose,
             committed=self._intake.commit_offsets,
+            standstill=self._intake.standstill,
         )
         self._health = HealthServer(self._metrics, settings.metrics_port)
         port = await self._health.start()

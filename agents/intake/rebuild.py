@@ -1,31 +1,11 @@
-"""A shard made anew from the events that are stored, when its state is lost or a policy or the organisation changed."""
+"""What is kept and what is taken back when a shard is computed anew with another policy or organisation."""
 
-from collections.abc import Iterable
-from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 
-from agents.intake.shard import Shard
 from agents.progress.cells import REP, Entity, Slot, blank
 from agents.progress.ledger import withdrawn
 from agents.progress.plan import Plan
 from agents.progress.state import ProgressState
-
-
-class StoredEvent(NamedTuple):
-    """An event as ClickHouse holds it."""
-
-    kind: str
-    event: Any
-    content: int
-
-
-def replay(shard: Shard, events: Iterable[StoredEvent], now: datetime) -> int:
-    """Enter stored events into an empty shard; returns how many."""
-    count = 0
-    for item in events:
-        shard.replay(item.kind, item.event, item.content, now)
-        count += 1
-    return count
 
 
 def carry_over(old: ProgressState, new: ProgressState) -> None:

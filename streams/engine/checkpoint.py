@@ -61,7 +61,7 @@ class OwnedShard:
 
 @dataclass
 class Snapshot:
-    """One shard's part of a checkpoint; taken without awaiting, so it is of one moment."""
+    """One shard's part of a checkpoint, of one moment."""
 
     owned: OwnedShard
     block: Block
@@ -69,8 +69,13 @@ class Snapshot:
     commit: Commit
 
 
+def take_snapshots(shards: Iterable[OwnedShard], stamp: int, now: datetime) -> list[Snapshot]:
+    """Snapshots of the shards that changed."""
+    return [take_snapshot(owned, stamp, now) for owned in shards if needs_checkpoint(owned, now)]
+
+
 def take_snapshot(owned: OwnedShard, stamp: int, now: datetime) -> Snapshot:
-    """What changed since the last checkpoint; the shard forgets it."""
+    """What changed since the last checkpoint; the shard forgets it. Nothing else may touch the shard meanwhile."""
     shard = owned.shard
     rolling = owned.rolling.rows(now)
     origin = {"h": shard.number, "f": owned.fresh}
@@ -171,6 +176,7 @@ class Checkpointer:
         metrics: counters of the worker.
         lost: called with a shard that is no longer ours, and the token now in force.
         committed: called with the offsets of a round, for Kafka's own commit.
+        standstill: held while snapshots are taken; who changes a shard takes it first.
     """
 
     def __init__(
@@ -182,6 +188,7 @@ class Checkpointer:
         metrics: Metrics,
         lost: Callable[[OwnedShard, str | None], None],
         committed: Callable[[list[Snapshot]], Awaitable[None]],
+        standstill: asyncio.Lock,
     ) -> None:
         self._store = store
         self._client = client
@@ -189,6 +196,7 @@ class Checkpointer:
         self._metrics = metrics
         self._lost = lost
         self._committed = committed
+        self._standstill = standstill
         self._lock = asyncio.Lock()
         self._give_up_at: float | None = None
 
@@ -212,7 +220,10 @@ class Checkpointer:
             now = datetime.now(UTC)
             live = [owned for owned in shards() if await self._owns(owned, deadline)]
             stamp = max([int(now.timestamp() * 1000), *(owned.stamp + 1 for owned in live)])
-            snapshots = [take_snapshot(owned, stamp, now) for owned in live if needs_checkpoint(owned, now)]
+            async with (
+                self._standstill
+            ):  # in a thread: after a rebuild it takes seconds, and Kafka wants its heartbeats
+                snapshots = await asyncio.to_thread(take_snapshots, live, stamp, now)
             if snapshots:
                 with self._metrics.checkpoint_seconds.time():
                     await self._write(snapshots, stamp, deadline)

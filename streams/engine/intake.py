@@ -34,6 +34,8 @@ _BATCH = 2_000
 _POLL_MS = 200
 _FETCH_BYTES = 4_000_000
 _RETRY_S = 0.5
+#: While shards are opened nothing is polled; Kafka must not take that for a dead worker.
+_LONGEST_REBUILD_MS = 3_600_000
 #: With this many rows waiting in a shard the next checkpoint does not wait for its time.
 _BUSY_ROWS = 2_000
 
@@ -70,6 +72,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has no
         self.shards: dict[int, OwnedShard] = {}
         self.fatal: BaseException | None = None
         self.checkpointer: Checkpointer | None = None
+        self.standstill = asyncio.Lock()
         self._holes: dict[TopicPartition, int] = {}
         self._stopping = False
         self._moving = asyncio.Lock()
@@ -89,6 +92,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has no
             rebalance_timeout_ms=int(max(30.0, 3 * settings.session_timeout_s) * 1000),
             fetch_max_wait_ms=settings.fetch_wait_ms,
             max_partition_fetch_bytes=_FETCH_BYTES,
+            max_poll_interval_ms=_LONGEST_REBUILD_MS,
         )
         self._consumer.subscribe(topics=list(SHARD_TOPICS), listener=self)
 
@@ -131,7 +135,8 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has no
                 await asyncio.sleep(_RETRY_S)
                 continue
             for place, records in batches.items():
-                self._take(place, records)
+                async with self.standstill:
+                    self._take(place, records)
                 await asyncio.sleep(0)
 
     # ------------------------------------------------------- a batch
@@ -202,12 +207,13 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has no
         now = datetime.now(UTC)
         await self._reopen_lost()
         asked = await self._store.resend_round()
-        for owned in list(self.shards.values()):
-            if owned.shard.held:
-                owned.shard.release(now)
-            if owned.resend < asked:
-                owned.shard.progress.mark_all()
-                owned.resend, owned.shard.moved = asked, True
+        async with self.standstill:
+            for owned in list(self.shards.values()):
+                if owned.shard.held:
+                    owned.shard.release(now)
+                if owned.resend < asked:
+                    owned.shard.progress.mark_all()
+                    owned.resend, owned.shard.moved = asked, True
         self._show()
 
     async def _checkpoint(self, deadline: float | None) -> None:
@@ -229,9 +235,10 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has no
             same = same and old.directory.places_alike(company.directory, company.plan.reads)
             for number, owned in list(self.shards.items()):
                 if same:
-                    owned.shard.progress.directory = company.directory
-                    owned.labels = company.labels(self._opener.partitions, self._opener.cluster)
-                    owned.shard.moved = True
+                    async with self.standstill:
+                        owned.shard.progress.directory = company.directory
+                        owned.labels = company.labels(self._opener.partitions, self._opener.cluster)
+                        owned.shard.moved = True
                 else:
                     await self._compute_anew(number)
 

@@ -9,9 +9,9 @@ import structlog
 from clickhouse_connect.driver.client import Client
 
 from agents.intake.directory import Directory
-from agents.intake.rebuild import StoredEvent, carry_over, replay, withdraw
+from agents.intake.rebuild import carry_over, withdraw
 from agents.intake.seen import unpack
-from agents.intake.shard import Limits, Placement, Shard
+from agents.intake.shard import Limits, Placement, Shard, StoredEvent
 from agents.progress.calendar import CompanyTime
 from agents.progress.outputs import RollingWindows
 from agents.progress.plan import Plan
@@ -155,7 +155,7 @@ class Opener:
         shard = self.new_shard(number, company)
         if old is not None:
             carry_over(old.shard.progress, shard.progress)
-        count = replay(shard, self._stored_events(number), now)
+        count = shard.replay(self._stored_events(number), now)
         labels = company.labels(self.partitions, self.cluster)
         owned = OwnedShard(shard, token, RollingWindows(shard.progress), replace=True, labels=labels)
         owned.has_no_past = old is None

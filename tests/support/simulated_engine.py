@@ -16,8 +16,7 @@ from field_force import Message
 from result_tables import Tables
 
 from agents.intake.directory import Directory
-from agents.intake.rebuild import StoredEvent
-from agents.intake.shard import Record
+from agents.intake.shard import Record, StoredEvent
 from agents.progress.calendar import CompanyTime
 from agents.progress.cells import REP
 from agents.progress.outputs import CellRow

@@ -74,7 +74,7 @@ def fakes(monkeypatch: pytest.MonkeyPatch) -> Fakes:
 
 def checkpointer(fakes: Fakes) -> Checkpointer:
     wiring: Any = {"store": fakes, "client": None, "producer": fakes, "lost": fakes.lose, "committed": fakes.committed}
-    return Checkpointer(metrics=Metrics(), **wiring)
+    return Checkpointer(metrics=Metrics(), standstill=asyncio.Lock(), **wiring)
 
 
 def owned(target: Shard | None = None) -> OwnedShard:
