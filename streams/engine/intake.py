@@ -8,7 +8,7 @@ read again.
 import asyncio
 import contextlib
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -76,6 +76,10 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has no
         self._holes: dict[TopicPartition, int] = {}
         self._stopping = False
         self._moving = asyncio.Lock()
+        self._epoch = 0
+        """Counts rebalances: what was begun before the last one is void."""
+        self._opening: asyncio.Task[None] | None = None
+        self._adopting = asyncio.Lock()
         self._reopen: dict[int, float] = {}
         self._frozen: set[int] = set()
         self._busy = asyncio.Event()
@@ -113,6 +117,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has no
     async def stop(self, deadline: float) -> None:
         """Take no more, checkpoint, leave the group."""
         self._stopping = True
+        self._epoch += 1
         if self.checkpointer is not None:
             self.checkpointer.give_up_at(deadline)
         try:
@@ -175,14 +180,14 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has no
             self._consumer.seek(place, offset)
 
     def _apply_pressure(self) -> None:
-        """Pause shards that wait for a checkpoint with all they may hold; go on with the others."""
+        """Pause shards that are not open yet, or wait for a checkpoint with all they may hold."""
         limit = self._settings.checkpoint_events
-        full = {n for n, o in self.shards.items() if o.shard.output.size >= limit or len(o.shard.held) >= limit}
+        open_ = {n for n, o in self.shards.items() if max(o.shard.output.size, len(o.shard.held)) < limit}
         paused = self._consumer.paused()
         for place in self._consumer.assignment():
-            if place.partition in full and place not in paused:
+            if place.partition not in open_ and place not in paused:
                 self._consumer.pause(place)
-            elif place.partition not in full and place in paused:
+            elif place.partition in open_ and place in paused:
                 self._consumer.resume(place)
 
     # ---------------------------------------------------- checkpoints
@@ -229,7 +234,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has no
         Raises:
             UnavailableError: a service does not answer; nothing was adopted for the shards still to come.
         """
-        async with self._moving:
+        async with self._adopting:
             old, self.company = self.company, company
             same = old.plan.fingerprint == company.plan.fingerprint
             same = same and old.directory.places_alike(company.directory, company.plan.reads)
@@ -279,11 +284,9 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has no
     async def _reopen_lost(self) -> None:
         now = asyncio.get_running_loop().time()
         for number in [number for number, due in self._reopen.items() if due <= now]:
-            async with self._moving:
-                mine = {place.partition for place in self._consumer.assignment()}
-                if number in mine and number not in self.shards:
-                    await self._open(number)
-                self._reopen.pop(number, None)
+            if number not in self.shards:
+                await self._open_patiently(number, self._epoch)
+            self._reopen.pop(number, None)
 
     async def commit_offsets(self, snapshots: Iterable[Snapshot]) -> None:
         """Tell Kafka the offsets, for whoever watches the lag; the truth is in Redis."""
@@ -316,6 +319,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has no
 
     async def on_partitions_revoked(self, revoked: Iterable[Any]) -> None:
         """Checkpoint, then hold nothing: who gets a shard next reads it from the store."""
+        self._epoch += 1
         if self.shards and not self._stopping:
             deadline = asyncio.get_running_loop().time() + self._settings.session_timeout_s
             try:
@@ -331,44 +335,60 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has no
             log.info("shards released", shards=numbers)
 
     async def on_partitions_assigned(self, assigned: Iterable[Any]) -> None:
-        """Open every shard and go on where its checkpoint stands."""
+        """Open every shard, in the background: Kafka hears no heartbeat before this call is over."""
         places = list(assigned)
         numbers = sorted({place.partition for place in places})
         if len(places) != len(numbers) * len(SHARD_TOPICS):
             self.fatal = PulseError("the topics of a shard went to different workers: give them one partition count")
             return
-        try:
-            async with self._moving:
-                for number in numbers:
-                    await self._open_patiently(number)
-        except PulseError as error:
-            self.fatal = error
-        log.info("shards taken", shards=sorted(self.shards))
+        self._consumer.pause(*places)
+        self._opening = asyncio.create_task(self._open_all(numbers, self._epoch))
 
-    async def _open_patiently(self, number: int) -> None:
+    async def _open_all(self, numbers: Sequence[int], epoch: int) -> None:
+        try:
+            for number in numbers:
+                await self._open_patiently(number, epoch)
+        except Exception as error:  # a task nobody awaits: the worker must end by it
+            self.fatal = error
+        if epoch == self._epoch:
+            log.info("shards taken", shards=sorted(self.shards))
+
+    async def _open_patiently(self, number: int, epoch: int) -> None:
         """Open a shard; wait for a service that is away."""
-        while not self._stopping:
+        while epoch == self._epoch:
+            company = self.company
             try:
-                await self._open(number)
+                await self._open(number, epoch, company)
             except (UnavailableError, KafkaError) as error:
                 self._metrics.unavailable.inc()
                 log.warning("waiting for a service to open a shard", shard=number, error=str(error))
                 await asyncio.sleep(_RETRY_S)
-            else:
+                continue
+            if number in self.shards:
                 return
 
-    async def _open(self, number: int) -> None:
+    async def _open(self, number: int, epoch: int, company: Company) -> None:
+        """Take a shard over, unless a rebalance took it away meanwhile (another `epoch`) or news came in."""
         places = [TopicPartition(topic, number) for topic in SHARD_TOPICS]
         lowest = await self._consumer.beginning_offsets(places)
-        token, stored = await self._store.open(number)
-        owned = await asyncio.to_thread(self._opener.from_checkpoint, number, token, stored, self.company)
+        async with (
+            self._moving
+        ):  # not a moment after it may be somebody else's: the token would shut the new holder out
+            if epoch != self._epoch:
+                return
+            token, stored = await self._store.open(number)
+        owned = await asyncio.to_thread(self._opener.from_checkpoint, number, token, stored, company)
         if any(owned.shard.offsets.get(place.topic, low) < low for place, low in lowest.items()):
             log.error("Kafka no longer holds what follows the checkpoint; rebuilding from ClickHouse", shard=number)
-            owned = await asyncio.to_thread(self._opener.rebuilt, number, token, self.company)
+            owned = await asyncio.to_thread(self._opener.rebuilt, number, token, company)
         if owned.has_no_past:
             owned.resend = await self._store.resend_round(ask=owned.shard.seen.size > 0)
-        for place in places:
-            owned.shard.offsets.setdefault(place.topic, lowest[place])
-        self.shards[number] = owned
-        for place in places:
-            self._seek(place, owned.shard.offsets[place.topic])
+        async with self._moving:
+            if epoch == self._epoch and company is self.company:
+                self._begin(owned, lowest)
+
+    def _begin(self, owned: OwnedShard, lowest: Mapping[Any, int]) -> None:
+        """Hold an opened shard and read on where it stands."""
+        self.shards[owned.shard.number] = owned
+        for place, low in lowest.items():
+            self._seek(place, owned.shard.offsets.setdefault(place.topic, low))
