@@ -39,7 +39,7 @@ def withdraw(old: ProgressState, new: ProgressState) -> None:
 
 def _withdraw_slot(slot: Slot, new: ProgressState, entity: Entity) -> None:
     for key, cell in slot.cells.items():
-        if not _is_credit(key):
+        if not _is_credit(key) and key.partition("|")[0] in new.plan.widths:  # a KPI that is gone keeps its last word
             cells = entity.slot(slot.bucket, slot.path).cells
             if key not in cells:
                 cells[key] = _zero(cell, new.plan, key)

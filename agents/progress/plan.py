@@ -24,6 +24,8 @@ from schemas.policy import CalendarPeriod, Kpi, KpiPolicy, Measure, Rolling, Uni
 
 MICRO = 1_000_000  # 10 ** AMOUNT_PLACES
 _EXACT = Context(prec=60)
+#: What a KPI says of itself without any figure hanging on it.
+_WORDS = {"title", "description", "direction", "unit"}
 
 #: A cell: events counted, then one entry a measure. A `last` entry is [µs since 1970, event id, micro-units] or None.
 Vector = list[Any]
@@ -164,7 +166,8 @@ class Plan:
         for group in self.all_groups():
             for unit, length in group.horizon.items():
                 self.horizon[unit] = max(self.horizon.get(unit, 0), length)
-        self.fingerprint = hashlib.sha256(policy.model_dump_json().encode()).hexdigest()[:16]
+        computed = policy.model_dump_json(exclude={"kpis": {"__all__": _WORDS}})
+        self.fingerprint = hashlib.sha256(computed.encode()).hexdigest()[:16]
         self.reads = frozenset(name.partition(".")[0] for name in _filter_names(policy) if "." in name)
 
     def all_groups(self) -> list[Group]:

@@ -212,8 +212,8 @@ class Checkpointer:
             deadline: event loop time after which waiting for a service is given up.
 
         Raises:
-            UnavailableError: the deadline passed; what the round held is lost from memory, and its shards must be
-                dropped: whoever opens them next reads it again.
+            UnavailableError: the deadline passed; the shards of the round are dropped, and whoever opens them next
+                reads them again.
             InvalidError: ClickHouse refuses the rows.
         """
         async with self._lock:
@@ -225,10 +225,19 @@ class Checkpointer:
             ):  # in a thread: after a rebuild it takes seconds, and Kafka wants its heartbeats
                 snapshots = await asyncio.to_thread(take_snapshots, live, stamp, now)
             if snapshots:
-                with self._metrics.checkpoint_seconds.time():
-                    await self._write(snapshots, stamp, deadline)
+                await self._write_or_drop(snapshots, stamp, deadline)
                 self._metrics.checkpointed(now)
             self._metrics.looked()
+
+    async def _write_or_drop(self, snapshots: list[Snapshot], stamp: int, deadline: float | None) -> None:
+        """Write a checkpoint; when that is given up, drop its shards: their memory no longer holds what it held."""
+        try:
+            with self._metrics.checkpoint_seconds.time():
+                await self._write(snapshots, stamp, deadline)
+        except BaseException:
+            for snapshot in snapshots:
+                self._lost(snapshot.owned, snapshot.owned.token)
+            raise
 
     async def _owns(self, owned: OwnedShard, deadline: float | None) -> bool:
         holder = await self._patiently(lambda: self._store.holder(owned.shard.number), deadline)

@@ -370,7 +370,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has no
     async def _open(self, number: int, epoch: int, company: Company) -> None:
         """Take a shard over, unless a rebalance took it away meanwhile (another `epoch`) or news came in."""
         places = [TopicPartition(topic, number) for topic in SHARD_TOPICS]
-        lowest = await self._consumer.beginning_offsets(places)
+        lowest, ends = await self._consumer.beginning_offsets(places), await self._consumer.end_offsets(places)
         async with (
             self._moving
         ):  # not a moment after it may be somebody else's: the token would shut the new holder out
@@ -381,6 +381,9 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has no
         if any(owned.shard.offsets.get(place.topic, low) < low for place, low in lowest.items()):
             log.error("Kafka no longer holds what follows the checkpoint; rebuilding from ClickHouse", shard=number)
             owned = await asyncio.to_thread(self._opener.rebuilt, number, token, company)
+        if beyond := [place.topic for place, end in ends.items() if owned.shard.offsets.get(place.topic, 0) > end]:
+            log.error("Kafka ends before the checkpoint: read from the start", shard=number, topics=beyond)
+            owned.shard.offsets = {t: offset for t, offset in owned.shard.offsets.items() if t not in beyond}
         if owned.has_no_past:
             owned.resend = await self._store.resend_round(ask=owned.shard.seen.size > 0)
         async with self._moving:
