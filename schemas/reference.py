@@ -4,18 +4,32 @@ Rows keep history. A row is in force from `effective_from` until a row with the 
 takes over; publishing the same key and date again corrects that row, and the old text stays in the history.
 """
 
-from datetime import date, time
-from typing import Annotated, ClassVar, Literal
+from datetime import date, time, timedelta
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from schemas.base import Day, Id, Latitude, Longitude, Model, Text
+from schemas.base import Amount, Day, Id, Latitude, Longitude, Model, Text
 
 BEGINNING = date(1970, 1, 1)
 
 #: Levels of the organisation tree, from the leaf upward.
 Level = Literal["team", "region", "company"]
 LEVELS: tuple[Level, ...] = ("team", "region", "company")
+#: Months of the periods a target may be for.
+_MONTHS = {"month": 1, "quarter": 3, "year": 12}
+
+
+def period_days(period: str, day: date) -> tuple[date, date]:
+    """First and last day of the month, quarter or year that holds `day`.
+
+    >>> period_days("quarter", date(2018, 5, 17))
+    (datetime.date(2018, 4, 1), datetime.date(2018, 6, 30))
+    """
+    length = _MONTHS[period]
+    first = date(day.year, (day.month - 1) // length * length + 1, 1)
+    years, month = divmod(first.month - 1 + length, 12)
+    return first, date(first.year + years, month + 1, 1) - timedelta(days=1)
 
 
 class Reference(Model):
@@ -200,8 +214,76 @@ class CalendarDay(Reference):
     name: Text | None = None
 
 
+class Target(Reference):
+    """What a KPI is to reach in a period: for a team, region, the company or a rep, in total or for a line or product.
+
+    A change within the period is a row of its own with a later `effective_from`; it replaces the target of the whole
+    period, and the earlier one stays in the history.
+    """
+
+    kind_name: ClassVar[str] = "target"
+    key_fields: ClassVar[tuple[str, ...]] = (
+        "kpi_id",
+        "period",
+        "period_start",
+        "owner_level",
+        "owner_id",
+        "product_level",
+        "product_key",
+    )
+
+    kpi_id: Id
+    """KPI, as named in policies/kpis.yaml."""
+    period: Literal["month", "quarter", "year"]
+    """month, quarter or year, in company time."""
+    period_start: Day
+    """First day of the period."""
+    owner_level: Literal["rep", "team", "region", "company"]
+    """Who is to reach it: rep, team, region or company."""
+    owner_id: Id
+    """Representative or organisation node."""
+    product_level: Literal["all", "line", "product"] = "all"
+    """all, line or product."""
+    product_key: Annotated[str, Field(max_length=128)] = ""
+    """Product line or product; empty at level all."""
+    value: Annotated[Amount, Field(ge=0)]
+    """What is to be reached, in the unit of the KPI."""
+
+    @model_validator(mode="after")
+    def _fits_its_period(self) -> Self:
+        first, last = period_days(self.period, self.period_start)
+        if self.period_start != first:
+            msg = f"period_start {self.period_start} is not the first day of a {self.period}: write {first}"
+            raise ValueError(msg)
+        if self.effective_from > last:
+            msg = f"effective_from {self.effective_from} lies after the {self.period}: it ends on {last}"
+            raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
+    def _names_its_product(self) -> Self:
+        if self.product_level == "all" and self.product_key:
+            msg = "product_key is empty at product_level all: write line or product as the level"
+            raise ValueError(msg)
+        if self.product_level != "all" and not self.product_key:
+            msg = f"a target of a {self.product_level} needs product_key: name the {self.product_level}"
+            raise ValueError(msg)
+        return self
+
+
 ReferenceModel = type[Reference]
 REFERENCE_MODELS: dict[str, ReferenceModel] = {
     model.kind_name: model
-    for model in (Rep, OrganisationNode, Institution, Registration, Hcp, Product, Material, CallPlan, CalendarDay)
+    for model in (
+        Rep,
+        OrganisationNode,
+        Institution,
+        Registration,
+        Hcp,
+        Product,
+        Material,
+        CallPlan,
+        CalendarDay,
+        Target,
+    )
 }

@@ -3,6 +3,7 @@
 import getpass
 import hashlib
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,13 +14,57 @@ from pydantic import ValidationError
 
 from schemas.policy import KpiPolicy
 from streams.clickhouse import translated
-from streams.errors import UsageError
+from streams.errors import InvalidError, UsageError
 
 TABLE = "policy_versions"
 KPIS = "kpis"
 KPI_FILE = "kpis.yaml"
 _COLUMNS = ("policy", "version", "hash", "effective_from", "published_at", "author", "text")
 _MISTAKES_SHOWN = 5
+#: ClickHouse keeps moments from here on.
+_FIRST_MOMENT = datetime(1900, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """One thing that is wrong in a policy; line and column count from 1, and are 0 when the whole file is meant."""
+
+    file: str
+    line: int
+    column: int
+    text: str
+
+    def __str__(self) -> str:
+        """As `file:line:column: what`."""
+        if not self.line:
+            return f"{self.file} {self.text}"
+        return f"{self.file}:{self.line}:{self.column}: {self.text}"
+
+
+class PolicyError(UsageError):
+    """A policy is wrong; the message shows the first mistakes.
+
+    Attributes:
+        mistakes: all of them.
+    """
+
+    def __init__(self, mistakes: Sequence[Mistake]) -> None:
+        super().__init__(_joined(mistakes))
+        self.mistakes = tuple(mistakes)
+
+
+@dataclass(frozen=True)
+class Version:
+    """One published text of a policy."""
+
+    policy: str
+    version: int
+    hash: str
+    """SHA-256 of the text."""
+    effective_from: datetime
+    published_at: datetime
+    author: str
+    text: str
 
 
 def read(folder: Path) -> str:
@@ -44,25 +89,27 @@ def parse(text: str, name: str = KPI_FILE) -> KpiPolicy:
     """The KPI policy in `text`; `name` is the file that messages point at.
 
     Raises:
-        UsageError: the first mistakes as `file:line:column: where: what`, one after the other.
+        PolicyError: with every mistake and its place.
     """
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
-        raise UsageError(_yaml_mistake(error, name)) from None
-    except yaml.YAMLError as error:
-        msg = f"{name}: {error}"
-        raise UsageError(msg) from None
+        raise PolicyError([_yaml_mistake(error, name)]) from None
+    except yaml.reader.ReaderError as error:
+        raise PolicyError([_unreadable(error, text, name)]) from None
     if root is None:
-        msg = f"{name} is empty: it needs a list `kpis`"
-        raise UsageError(msg)
-    if mistakes := [f"{_place(name, node)}: {key} stands twice: remove one" for key, node in _repeated(root)]:
-        raise UsageError(_joined(mistakes))
+        raise PolicyError([Mistake(name, 0, 0, "is empty: it needs a list `kpis`")])
+    mistakes = [_at(name, node, f"{key} stands twice: remove one") for key, node in _repeated(root)]
     try:
-        return KpiPolicy.model_validate(yaml.safe_load(text))
+        policy = KpiPolicy.model_validate(yaml.safe_load(text))
+    except yaml.MarkedYAMLError as error:
+        raise PolicyError([*mistakes, _yaml_mistake(error, name)]) from None
     except ValidationError as error:
-        mistakes = [_mistake(name, root, item["loc"], item["msg"]) for item in error.errors(include_url=False)]
-        raise UsageError(_joined(list(dict.fromkeys(mistakes)))) from None
+        found = [_mistake(name, root, item["loc"], item["msg"]) for item in error.errors(include_url=False)]
+        raise PolicyError(list(dict.fromkeys([*mistakes, *found]))) from None
+    if mistakes:
+        raise PolicyError(mistakes)
+    return policy
 
 
 def load(folder: Path) -> KpiPolicy:
@@ -92,21 +139,29 @@ def publish(
         effective_from: from when it applies; now when left out.
 
     Raises:
-        UsageError: the text is wrong.
+        UsageError: the text is wrong, or `effective_from` lies ahead.
+        InvalidError: somebody else published another text at the same moment.
         UnavailableError: ClickHouse does not answer.
     """
     if policy == KPIS:
         parse(text)
-    digest = hashlib.sha256(text.encode()).hexdigest()
-    newest = _newest(client, policy)
-    if newest is not None and newest[1] == digest:
-        return newest[0]
-    version = newest[0] + 1 if newest else 1
     now = datetime.now(UTC)
+    _check_moment(effective_from, now)
+    digest = digest_of(text)
+    before = newest(client, policy)
+    if before is not None and before.hash == digest:
+        return before.version
+    version = before.version + 1 if before else 1
     row = (policy, version, digest, effective_from or now, now, author or _login(), text)
     with translated():
         client.insert(TABLE, [row], column_names=_COLUMNS)
+    _check_alone(client, policy, version)
     return version
+
+
+def digest_of(text: str) -> str:
+    """The hash a text is published under."""
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def current(client: Client) -> tuple[int, KpiPolicy]:
@@ -116,12 +171,13 @@ def current(client: Client) -> tuple[int, KpiPolicy]:
         UsageError: none has been published.
         UnavailableError: ClickHouse does not answer.
     """
-    newest = _newest(client, KPIS)
-    if newest is None:
-        msg = "no KPI policy is published: start `pulse up` once, which publishes policies/kpis.yaml"
+    found = newest(client)
+    if found is None:
+        msg = (
+            "no KPI policy is published: run `pulse policy publish`, or `pulse up`, which publishes policies/kpis.yaml"
+        )
         raise UsageError(msg)
-    version, _digest, text = newest
-    return version, parse(text, f"published KPI policy {version}")
+    return found.version, parse(found.text, f"published KPI policy {found.version}")
 
 
 def newest_version(client: Client) -> int:
@@ -130,17 +186,64 @@ def newest_version(client: Client) -> int:
     Raises:
         UnavailableError: ClickHouse does not answer.
     """
-    newest = _newest(client, KPIS)
-    return newest[0] if newest is not None else 0
-
-
-def _newest(client: Client, policy: str) -> tuple[int, str, str] | None:
-    statement = (
-        f"SELECT version, hash, text FROM {TABLE} WHERE policy = {{policy:String}} ORDER BY version DESC LIMIT 1"
-    )
+    statement = f"SELECT max(version) FROM {TABLE} WHERE policy = {{policy:String}}"
     with translated():
-        rows: Sequence[tuple[int, str, str]] = client.query(statement, parameters={"policy": policy}).result_rows
-    return rows[0] if rows else None
+        return int(client.query(statement, parameters={"policy": KPIS}).first_row[0])
+
+
+def newest(client: Client, policy: str = KPIS) -> Version | None:
+    """The version in force; None before the first.
+
+    Raises:
+        UnavailableError: ClickHouse does not answer.
+    """
+    found = _versions(client, policy, "ORDER BY version DESC, published_at DESC, hash LIMIT 1")
+    return found[0] if found else None
+
+
+def history(client: Client, policy: str = KPIS) -> list[Version]:
+    """Every version, newest first.
+
+    Raises:
+        UnavailableError: ClickHouse does not answer.
+    """
+    return _versions(client, policy, "ORDER BY version DESC, published_at DESC, hash")
+
+
+def _versions(client: Client, policy: str, rest: str) -> list[Version]:
+    statement = f"SELECT {', '.join(_COLUMNS)} FROM {TABLE} WHERE policy = {{policy:String}} {rest}"
+    with translated():
+        rows = client.query(statement, parameters={"policy": policy}).result_rows
+    found = [Version(*row) for row in rows]
+    return [replace(v, effective_from=_utc(v.effective_from), published_at=_utc(v.published_at)) for v in found]
+
+
+def _utc(moment: datetime) -> datetime:
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def _check_moment(effective_from: datetime | None, now: datetime) -> None:
+    if effective_from is None:
+        return
+    if effective_from > now:
+        msg = (
+            f"{effective_from.isoformat()} lies ahead, and workers adopt a policy as soon as it is published: "
+            "leave --effective-from out and publish on that day"
+        )
+        raise UsageError(msg)
+    if effective_from < _FIRST_MOMENT:
+        msg = f"{effective_from.isoformat()} is too early: take a moment after 1900"
+        raise UsageError(msg)
+
+
+def _check_alone(client: Client, policy: str, version: int) -> None:
+    """Two people may have read the same newest version; then both must know."""
+    statement = f"SELECT uniqExact(hash) FROM {TABLE} WHERE policy = {{policy:String}} AND version = {{version:UInt64}}"
+    with translated():
+        texts = client.query(statement, parameters={"policy": policy, "version": version}).first_row[0]
+    if texts > 1:
+        msg = f"somebody else published another version {version} at the same moment: compare, then publish again"
+        raise InvalidError(msg)
 
 
 def _login() -> str:
@@ -150,27 +253,33 @@ def _login() -> str:
         return "unknown"
 
 
-def _joined(mistakes: Sequence[str]) -> str:
-    shown = list(mistakes[:_MISTAKES_SHOWN])
+def _joined(mistakes: Sequence[Mistake]) -> str:
+    shown = [str(mistake) for mistake in mistakes[:_MISTAKES_SHOWN]]
     if len(mistakes) > _MISTAKES_SHOWN:
         shown.append(f"and {len(mistakes) - _MISTAKES_SHOWN} more")
     return "; ".join(shown)
 
 
-def _place(name: str, node: yaml.Node) -> str:
-    return f"{name}:{node.start_mark.line + 1}:{node.start_mark.column + 1}"
+def _at(name: str, node: yaml.Node, text: str) -> Mistake:
+    return Mistake(name, node.start_mark.line + 1, node.start_mark.column + 1, text)
 
 
-def _yaml_mistake(error: yaml.MarkedYAMLError, name: str) -> str:
+def _yaml_mistake(error: yaml.MarkedYAMLError, name: str) -> Mistake:
     mark = error.problem_mark or error.context_mark
-    place = f"{name}:{mark.line + 1}:{mark.column + 1}" if mark else name
-    return f"{place}: no valid YAML: {error.problem or error.context}"
+    line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
+    return Mistake(name, line, column, f"no valid YAML: {error.problem or error.context}")
 
 
-def _mistake(name: str, root: yaml.Node, loc: Sequence[int | str], text: str) -> str:
+def _unreadable(error: yaml.reader.ReaderError, text: str, name: str) -> Mistake:
+    before = text[: error.position]
+    line, column = before.count("\n") + 1, error.position - (before.rfind("\n") + 1) + 1
+    return Mistake(name, line, column, f"no valid YAML: the character {text[error.position]!r} may not stand here")
+
+
+def _mistake(name: str, root: yaml.Node, loc: Sequence[int | str], text: str) -> Mistake:
     node, path = _follow(root, loc)
     where = f"{'.'.join(path)}: " if path else ""
-    return f"{_place(name, node)}: {where}{text.removeprefix('Value error, ')}"
+    return _at(name, node, f"{where}{text.removeprefix('Value error, ')}")
 
 
 def _follow(root: yaml.Node, loc: Sequence[int | str]) -> tuple[yaml.Node, list[str]]:

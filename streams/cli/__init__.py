@@ -15,8 +15,12 @@ COMMANDS: dict[str, str] = {
     "import": "import_",
     "sql": "sql",
     "dead-letters": "dead_letters",
+    "simulate": "simulate",
+    "targets": "targets",
     "worker": "worker",
     "migrate": "migrate",
+    "policy": "policy",
+    "topics": "topics",
 }
 #: What the command-line library raises for wrong options and arguments.
 _OptionError: type[Exception] = typer.BadParameter.__mro__[1]

@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +15,7 @@ from streams.errors import UsageError
 from streams.importing import parse_import_argument
 from streams.supervisor.run import Options, Run, Running, describe, started
 from streams.supervisor.screen import Screen
+from streams.supervisor.simulating import UP_REPS, ongoing
 from streams.supervisor.stop_signal import StopSignal
 from streams.supervisor.summary import Summary
 
@@ -23,9 +25,18 @@ def register(app: typer.Typer) -> None:
     app.command("up")(up)
 
 
-def up(
+def up(  # noqa: PLR0913, PLR0917 - one parameter an option
     data: Annotated[Path | None, typer.Option("--data", help="Folder of the local services.")] = None,
-    simulate: Annotated[bool, typer.Option("--simulate/--no-simulate", help="Make events up.")] = False,
+    simulate: Annotated[
+        bool | None,
+        typer.Option("--simulate/--no-simulate", help="Make events up; on unless something is imported."),
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Another seed is another made-up company.")] = 1,
+    reps: Annotated[int, typer.Option("--reps", help="Representatives in the made-up company.")] = UP_REPS,
+    speed: Annotated[
+        float | None,
+        typer.Option("--speed", min=0.01, help="Simulate today anew, so many times faster than the clock."),
+    ] = None,
     workers: Annotated[int, typer.Option("--workers", min=1, max=256, help="Worker processes.")] = 1,
     imports: Annotated[
         list[str] | None,
@@ -45,9 +56,6 @@ def up(
 
     Ends with Ctrl-C, or by itself with --exit-when-drained.
     """
-    if simulate:
-        msg = "this version has no simulator: leave --simulate out and bring events with --import KIND=FILE"
-        raise UsageError(msg)
     settings = settings_module.load()
     if data is not None:
         settings = settings.model_copy(update={"data": data})
@@ -56,7 +64,9 @@ def up(
         if not job.file.is_file():
             msg = f"{job.file} is no file: mend --import {job.kind}=…"
             raise UsageError(msg)
-    options = Options(workers, jobs, exit_when_drained, clickhouse_port)
+    wanted = simulate if simulate is not None else not jobs
+    simulation = ongoing(seed=seed, reps=reps, speed=speed, now=datetime.now(UTC)) if wanted else None
+    options = Options(workers, jobs, exit_when_drained, clickhouse_port, simulation)
     with StopSignal() as stop, Screen() as screen:
         logs.setup(settings, screen)
         summary = Run(settings, options, stop, screen, _announcer(as_json, screen)).run()

@@ -24,6 +24,7 @@ from streams.supervisor.memory import PeakMemory
 from streams.supervisor.pace import Pace, status_line
 from streams.supervisor.screen import Screen
 from streams.supervisor.services import Services, environment, open_services
+from streams.supervisor.simulating import Ongoing, Simulating
 from streams.supervisor.stop_signal import StopSignal
 from streams.supervisor.summary import Summary
 from streams.supervisor.workers import Worker, WorkerFailedError, WorkerPool
@@ -45,6 +46,7 @@ class Options:
     jobs: tuple[ImportJob, ...] = ()
     exit_when_drained: bool = False
     clickhouse_port: int = 8123
+    simulation: Ongoing | None = None
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,7 @@ class Running:
     services: Services
     workers: int
     metrics_ports: tuple[int, ...]
+    simulation: Ongoing | None = None
 
 
 class LocalServicesEndedError(PulseError):
@@ -116,10 +119,10 @@ class Run:
             pool.start()
             self._wait_until_ready(view, pool, services)
             if not self._stop.requested:
-                self._announce(Running(settings, services, self._options.workers, ports))
-            imports = self._import(settings, view, pool, services)
+                self._announce(Running(settings, services, self._options.workers, ports, self._options.simulation))
+            imports, simulating = self._feed(settings, view, pool, services)
             self._finish(pool)
-            return self._summary(self._read(view).since(before), pool, imports)
+            return self._summary(self._read(view).since(before), pool, imports, simulating)
 
     def _pool(self, settings: Settings) -> tuple[WorkerPool, tuple[int, ...]]:
         folder = log_folder(settings)
@@ -142,23 +145,30 @@ class Run:
                 _log.warning("not all shards have a worker yet", owned=owned, shards=shards)
                 return
 
-    def _import(self, settings: Settings, view: ShardsView, pool: WorkerPool, services: Services) -> Imports:
+    def _feed(
+        self, settings: Settings, view: ShardsView, pool: WorkerPool, services: Services
+    ) -> tuple[Imports, Simulating]:
+        """Import and simulate while the workers are watched, until told to stop or everything is processed."""
+        leave = self._options.exit_when_drained
         imports = Imports(self._options.jobs, settings)
+        simulating = Simulating(self._options.simulation, settings, go_on=not leave)
         self._started_s = time.monotonic()
         imports.start()
+        simulating.start()
         try:
-            while not self._stop.wait(self._tick_s(imports)):
+            while not self._stop.wait(self._tick_s(imports, simulating)):
                 self._look(pool, services)
-                importing = imports.is_alive()
-                progress = self._read(view, imports.status)
-                if imports.error is not None:
-                    raise imports.error
-                if self._options.exit_when_drained and not importing and progress.drained():
+                feeding = imports.is_alive() or simulating.is_busy
+                progress = self._read(view, " · ".join(filter(None, (imports.status, simulating.status))))
+                if error := imports.error or simulating.error:
+                    raise error
+                if leave and not feeding and progress.drained():
                     break
         finally:
             self._drained_s = time.monotonic()
             imports.stop()
-        return imports
+            simulating.stop()
+        return imports, simulating
 
     def _look(self, pool: WorkerPool, services: Services) -> None:
         """Keep the workers running and note their memory."""
@@ -169,8 +179,9 @@ class Run:
         local = {} if services.local is None else {"services": services.local.pid}
         self._memory.sample({**pool.processes(), **local})
 
-    def _tick_s(self, imports: Imports) -> float:
-        return _TICK_S if imports.is_alive() or self._options.exit_when_drained else _IDLE_S
+    def _tick_s(self, imports: Imports, simulating: Simulating) -> float:
+        is_busy = imports.is_alive() or simulating.is_busy or self._options.exit_when_drained
+        return _TICK_S if is_busy else _IDLE_S
 
     def _read(self, view: ShardsView, doing: str = "") -> Progress:
         """The newest progress, shown; while a service is away, a progress that is not drained, and why."""
@@ -201,7 +212,7 @@ class Run:
         self._screen.show("")
         return failed
 
-    def _summary(self, progress: Progress, pool: WorkerPool, imports: Imports) -> Summary:
+    def _summary(self, progress: Progress, pool: WorkerPool, imports: Imports, simulating: Simulating) -> Summary:
         done = [counts(summary) for summary in imports.done]
         return Summary(
             progress=progress,
@@ -209,7 +220,7 @@ class Run:
             workers_peak_bytes=self._memory.total("worker"),
             total_peak_bytes=self._memory.total(),
             restarts=pool.restarts,
-            reference_rows=sum(item["reference_rows"] for item in done),
+            reference_rows=sum(item["reference_rows"] for item in done) + simulating.reference_rows,
             file_dead_letters=sum(item["dead_letters"] for item in done),
             imports=done,
         )
@@ -274,6 +285,14 @@ def describe(running: Running) -> Sequence[tuple[str, str]]:
         rows.append(("ClickHouse", f"{url.get_secret_value()} (read-only)"))
     rows += [("metrics", f"http://127.0.0.1:{port}/metrics") for port in running.metrics_ports]
     rows.append(("logs", str(settings.data / "logs")))
+    if running.simulation is not None:
+        plan = running.simulation.plan
+        rows.append(
+            (
+                "simulated",
+                f"{plan.reps} made-up reps since {plan.start}, seed {plan.seed}; --no-simulate leaves them out",
+            )
+        )
     return rows
 
 

@@ -58,7 +58,6 @@ def test_a_clickhouse_that_does_not_answer() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("up", "--simulate"), "this version has no simulator: leave --simulate out"),
         (("up", "--import", "sails=x.csv"), "there is no kind 'sails' to import: did you mean sale?"),
         (("up", "--import", "sales"), "write KIND=FILE or KIND=FILE:MAPPING"),
         (("up", "--import", "sales=/nowhere/x.csv"), "/nowhere/x.csv is no file"),

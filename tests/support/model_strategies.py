@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from pydantic import AwareDatetime, BaseModel
 from pydantic.fields import FieldInfo
 
+from schemas.reference import period_days
+
 #: What ClickHouse's Date32 and DateTime64 hold, less a day for the offsets.
 FIRST, LAST = date(1900, 1, 2), date(2299, 12, 30)
 #: Largest amount, in millionths.
@@ -89,6 +91,10 @@ def _consistent(model: type[BaseModel], values: dict[str, Any]) -> dict[str, Any
     if "quantity" in values and "amount" in values and values["kind"] != "adjustment":
         sign = Decimal(1 if values["kind"] == "sale" else -1)
         values |= {name: values[name].copy_sign(sign) for name in ("quantity", "amount")}
+    if "owner_level" in values:
+        values["period_start"], last = period_days(values["period"], values["period_start"])
+        values["effective_from"] = min(values["effective_from"], last)
+        values["product_key"] = "" if values["product_level"] == "all" else values["product_key"] or "P"
     if "tender_id" in values:
         needs = {"market_volume": Decimal(1), "competitor": "", "price": Decimal("0.5"), "tender_id": "t"}
         needs |= {"period_from": FIRST, "period_to": LAST}

@@ -1,0 +1,65 @@
+"""What a policy text changes: KPIs added, removed and changed, field by field."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from agents.progress.plan import Plan
+from schemas.policy import Kpi, KpiPolicy, Rolling
+
+
+@dataclass(frozen=True)
+class Change:
+    """One field of one KPI; None where it is not set."""
+
+    field: str
+    old: Any
+    new: Any
+
+
+@dataclass(frozen=True)
+class Changes:
+    """The way from one policy to another, in the order of the texts."""
+
+    added: tuple[str, ...]
+    removed: tuple[str, ...]
+    changed: Mapping[str, tuple[Change, ...]]
+    computed_anew: bool
+    """Whether the cells that workers hold no longer fit, so that every shard is rebuilt from ClickHouse."""
+
+
+def compare(old: KpiPolicy | None, new: KpiPolicy) -> Changes:
+    """What publishing `new` changes where `old` is in force; None: nothing is published yet."""
+    before = {kpi.id: kpi for kpi in old.kpis} if old is not None else {}
+    after = {kpi.id: kpi for kpi in new.kpis}
+    pairs = {name: tuple(_changes(before[name], kpi)) for name, kpi in after.items() if name in before}
+    return Changes(
+        added=tuple(name for name in after if name not in before),
+        removed=tuple(name for name in before if name not in after),
+        changed={name: changes for name, changes in pairs.items() if changes},
+        computed_anew=old is None or Plan(old).fingerprint != Plan(new).fingerprint,
+    )
+
+
+def _changes(old: Kpi, new: Kpi) -> Iterator[Change]:
+    before, after = _fields(old), _fields(new)
+    for name in dict.fromkeys([*before, *after]):
+        if before.get(name) != after.get(name):
+            yield Change(name, before.get(name), after.get(name))
+
+
+def _fields(kpi: Kpi) -> dict[str, Any]:
+    """Every field that is set, nested ones with a dotted name, values as they stand in the text."""
+    content = kpi.model_dump(mode="json", by_alias=True, exclude_none=True)
+    content["periods"] = [
+        f"rolling {period.length} {period.unit}" if isinstance(period, Rolling) else period for period in kpi.periods
+    ]
+    return dict(_flat(content, ""))
+
+
+def _flat(content: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+    for name, value in content.items():
+        if isinstance(value, dict) and value:
+            yield from _flat(value, f"{prefix}{name}.")
+        elif value != {}:
+            yield f"{prefix}{name}", value
