@@ -18,6 +18,8 @@ class Event(Model):
 
     kind_name: ClassVar[str]
     topic: ClassVar[str]
+    owner_field: ClassVar[str]
+    """Field that says whose event it is."""
 
     event_id: Id
     """Stable identity in the source system; the same event sent twice carries the same id."""
@@ -28,9 +30,17 @@ class Event(Model):
     source: Id
     """Name of the system that sent it."""
 
+    @property
+    def owner(self) -> str:
+        """Whose event it is: the representative, for a market report the territory. It is the message key."""
+        owner: str = getattr(self, self.owner_field)
+        return owner
+
 
 class RepEvent(Event):
     """An event of one representative."""
+
+    owner_field: ClassVar[str] = "rep_id"
 
     rep_id: Id
     """Representative it belongs to; the message key."""
@@ -198,6 +208,7 @@ class Market(Event):
 
     kind_name: ClassVar[str] = "market"
     topic: ClassVar[str] = "market"
+    owner_field: ClassVar[str] = "territory_id"
 
     territory_id: Id
     """Region or other node the report is about; the message key."""

@@ -7,7 +7,7 @@ representative's events of every kind meet in one shard.
 from collections.abc import Mapping
 from functools import lru_cache
 
-from schemas.events import SOURCE_TOPICS, Event, Market
+from schemas.events import SOURCE_TOPICS
 
 NODES = "nodes"
 DEAD_LETTERS = "dead-letters"
@@ -42,11 +42,6 @@ def murmur2(data: bytes) -> int:
 def shard_of(key: str, partitions: int) -> int:
     """Partition in which every message with this key lies."""
     return (murmur2(key.encode()) & 0x7FFFFFFF) % partitions
-
-
-def key_of(event: Event) -> str:
-    """Message key of an event: the representative, for market reports the territory."""
-    return event.territory_id if isinstance(event, Market) else getattr(event, "rep_id")  # noqa: B009
 
 
 def headers_of(headers: Mapping[str, str]) -> list[tuple[str, bytes]]:

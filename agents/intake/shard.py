@@ -201,7 +201,7 @@ class Shard:
         return event
 
     def _check_key(self, event: Event, key: bytes | None) -> None:
-        owner = owner_of(event)
+        owner = event.owner
         if key is None:
             raise RefusedError(step="key", message=f"the message has no key: send it with key {owner!r}, or replay it")
         if key != owner.encode():
@@ -220,7 +220,7 @@ class Shard:
         kind = event.kind_name
         row = EVENT_TABLES[kind].to_row(event)
         skipped = _RECORDED_AT[kind]
-        identity = identity_hash(kind, owner_of(event), event.event_id)
+        identity = identity_hash(kind, event.owner, event.event_id)
         content = content_hash(identity, (*row[:skipped], *row[skipped + 1 :]))
         return _Candidate(topic, record, event, row, identity, content)
 
@@ -271,7 +271,7 @@ class Shard:
         entered: dict[int, int] = {}
         buckets = self.progress.now_buckets(now)
         for kind, event, content in events:
-            identity = identity_hash(kind, owner_of(event), event.event_id)
+            identity = identity_hash(kind, event.owner, event.event_id)
             if identity not in entered:
                 entered[identity] = content
                 if isinstance(event, RepEvent):
@@ -279,9 +279,3 @@ class Shard:
         self.seen.add(np.array(list(entered), np.uint64), np.array(list(entered.values()), np.uint64))
         self.output.seen += entered.items()
         return len(entered)
-
-
-def owner_of(event: Any) -> str:
-    """Whose event it is: the representative, for a market report the territory. It is the message key."""
-    owner: str = event.rep_id if isinstance(event, RepEvent) else event.territory_id
-    return owner

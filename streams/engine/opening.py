@@ -17,7 +17,7 @@ from agents.progress.outputs import RollingWindows
 from agents.progress.plan import Plan
 from agents.progress.snapshot import restore
 from agents.progress.state import ProgressState
-from schemas.events import Market
+from schemas.events import EVENT_MODELS
 from schemas.rows import EVENT_TABLES, EventTable
 from streams import references
 from streams.clickhouse import translated
@@ -175,7 +175,7 @@ class Opener:
 
     def _stored_events(self, number: int) -> Iterator[StoredEvent]:
         for kind, table in EVENT_TABLES.items():
-            owner = "territory_id" if kind == Market.kind_name else "rep_id"
+            owner = EVENT_MODELS[kind].owner_field
             with translated():
                 found = self._client.query(f"SELECT DISTINCT {owner} FROM {table.table} ORDER BY 1").result_rows
             mine = [name for (name,) in found if shard_of(name, self.partitions) == number]

@@ -13,7 +13,7 @@ from streams.clickhouse import connect
 from streams.errors import UsageError
 from streams.importing.pacing import ImportProducer, PacedProducer, RedisCheckpoints
 from streams.settings import Settings
-from streams.topics import HEADER_EVENT_ID, key_of
+from streams.topics import HEADER_EVENT_ID
 
 Message = tuple[Event, bytes]
 Waiting = Callable[[str | None], None]
@@ -91,7 +91,7 @@ class ServiceSink:
         """
         producer = self._producer or self._connect(topic)
         for event, value in messages:
-            producer.send(topic, key_of(event), value, {HEADER_EVENT_ID: event.event_id})
+            producer.send(topic, event.owner, value, {HEADER_EVENT_ID: event.event_id})
         producer.check()
 
     def store(self, letters: Sequence[DeadLetter]) -> None:

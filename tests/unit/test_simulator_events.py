@@ -14,7 +14,6 @@ from schemas.reference import CallPlan, Rep
 from streams.simulator.calendar import is_working_day
 from streams.simulator.company import distance_m
 from streams.simulator.references import FORBIDDEN_ZONES
-from streams.topics import key_of
 
 FASTEST_M_PER_S = 120 / 3.6
 #: Field of an event -> kind of the reference row it names.
@@ -64,7 +63,7 @@ def day_of(event: dict[str, Any]) -> date:
 def test_every_event_is_what_the_engine_takes(found: Quarter) -> None:
     for made in found.made:
         event = decode(made.kind, made.value, 1_000_000)
-        assert (event.event_id, key_of(event), type(event).topic) == (made.event_id, made.key, made.topic)
+        assert (event.event_id, event.owner, type(event).topic) == (made.event_id, made.key, made.topic)
         assert event.event_id.startswith("sim-7-")
 
 
