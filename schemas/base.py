@@ -1,5 +1,6 @@
 """Types every event and reference row is made of."""
 
+import re
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Annotated
@@ -28,6 +29,16 @@ def _refuse_inexact_float(value: object) -> object:
     return value
 
 
+_NUMBER = re.compile(r"\s*[+-]?\d+(\.\d*)?\s*")
+
+
+def _refuse_number(value: object) -> object:
+    if isinstance(value, int | float) or (isinstance(value, str) and _NUMBER.fullmatch(value)):
+        msg = "a bare number is no time, its unit is anybody's guess: write it like 2026-03-01T09:30:00+08:00"
+        raise ValueError(msg)
+    return value
+
+
 #: Money or quantity: up to 26 digits before and 6 after the point, kept exactly. JSON strings are always exact.
 Amount = Annotated[
     Decimal,
@@ -46,7 +57,11 @@ Text = Annotated[str, Field(max_length=20_000)]
 #: A day that every database and time zone can hold; a year 1 or 9999 is a slip of the sender.
 Day = Annotated[date, Field(ge=date(1900, 1, 1), le=date(2299, 12, 31))]
 #: A moment with its offset; naive times are refused.
-Moment = Annotated[AwareDatetime, Field(ge=datetime(1900, 1, 1, tzinfo=UTC), lt=datetime(2300, 1, 1, tzinfo=UTC))]
+Moment = Annotated[
+    AwareDatetime,
+    Field(ge=datetime(1900, 1, 1, tzinfo=UTC), lt=datetime(2300, 1, 1, tzinfo=UTC)),
+    BeforeValidator(_refuse_number),
+]
 Latitude = Annotated[float, Field(ge=-90, le=90, allow_inf_nan=False)]
 Longitude = Annotated[float, Field(ge=-180, le=180, allow_inf_nan=False)]
 

@@ -17,6 +17,8 @@ from streams.topics import HEADER_REPLAY, SHARD_TOPICS
 #: Letters sent before they are marked; a crash in between sends them once more, which changes nothing.
 _BATCH = 200
 
+_MEND = "put the mended lines, with the header, into a new file and import that"
+
 
 @dataclass
 class Outcome:
@@ -60,11 +62,11 @@ def key_of(letter: DeadLetter) -> str:
         InvalidError: it cannot be sent; the message says what to do instead.
     """
     if letter.topic not in SHARD_TOPICS:
-        msg = f"it was meant for {letter.topic}, which is no topic of events: mend the file and import it again"
+        msg = f"it was meant for {letter.topic}, which is no topic of events: {_MEND}"
         raise InvalidError(msg)
     content = _content(letter.raw)
     if letter.origin == "import" and not _is_event(letter.topic, letter.raw):
-        msg = "it is a line of a file, not an event: mend the file and import it again"
+        msg = f"it is a line of a file, not an event: {_MEND}"
         raise InvalidError(msg)
     model = MODEL_OF_TOPIC.get(letter.topic)
     named = content.get("territory_id" if model is Market else "rep_id") if model is not None else None

@@ -16,8 +16,22 @@ _HINTS = {
     "timezone_aware": "the time has no offset: write it like 2026-03-01T09:30:00+08:00",
     "decimal_parsing": "not a number",
     "json_invalid": "not valid JSON",
+    "model_type": "not a JSON object",
+    "decimal_max_places": "at most 6 decimal places",
+    "decimal_max_digits": "at most 26 digits before and 6 after the point",
+    "decimal_whole_digits": "at most 26 digits before the point",
+    "finite_number": "not a finite number",
+    "string_too_short": "must not be empty",
+}
+#: Moments that cannot lie ahead of the clock.
+_CLOCKED = {
+    kind: tuple(
+        name for name in ("occurred_at", "recorded_at", "check_in_at", "check_out_at") if name in model.model_fields
+    )
+    for kind, model in EVENT_MODELS.items()
 }
 _SELF_EVIDENT = {"extra_forbidden", "missing"}
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _SHOWN = 3
 _SHOWN_CHARACTERS = 60
 
@@ -40,12 +54,12 @@ def decode(kind: str, raw: bytes | None, max_bytes: int) -> Event:
     Raises:
         RefusedError: step `size` or `decode`, with every wrong field and its cause (the first three spelled out).
     """
-    if raw is None:
+    if not raw:
         raise RefusedError(step="decode", message="the message has no value: send the event as JSON")
     if len(raw) > max_bytes:
         raise RefusedError(step="size", message=f"the message has {len(raw)} bytes: send at most {max_bytes}")
     try:
-        event: Event = _ADAPTERS[kind].validate_json(raw)
+        event: Event = _ADAPTERS[kind].validate_json(raw.removeprefix(_BYTE_ORDER_MARK))
     except ValidationError as error:
         raise RefusedError(step="decode", message=describe(kind, error, raw)) from None
     return event
@@ -65,11 +79,18 @@ def _describe_one(item: Any) -> str:
     where = ".".join(str(part) for part in item["loc"])
     if item["type"] == "json_invalid":
         return f"not valid JSON ({item['ctx']['error']})"
-    message = _HINTS.get(item["type"]) or item["msg"].removeprefix("Value error, ")
+    message = _hint(item) or item["msg"].removeprefix("Value error, ")
     if item["type"] not in _SELF_EVIDENT and not isinstance(item["input"], dict):
         shown = repr(item["input"])
         message += f" (got {shown if len(shown) <= _SHOWN_CHARACTERS else shown[:_SHOWN_CHARACTERS] + '…'})"
     return f"{where}: {message}" if where else message
+
+
+def _hint(item: Any) -> str | None:
+    if item["type"] == "string_pattern_mismatch":
+        is_currency = item["loc"][-1] == "currency"
+        return "three capital letters, like CNY" if is_currency else "must not begin or end with a blank"
+    return _HINTS.get(item["type"])
 
 
 def _is_utf8(raw: bytes) -> bool:
@@ -86,13 +107,14 @@ def check_time(event: Event, now: datetime, tolerance: timedelta) -> None:
     Raises:
         RefusedError: step `time`.
     """
-    if event.occurred_at > now + tolerance:
-        ahead = event.occurred_at - now
-        hours = ahead.total_seconds() / 3600
-        raise RefusedError(
-            step="time",
-            message=f"occurred_at {event.occurred_at.isoformat()} lies {hours:.0f} hours ahead: check its clock",
-        )
+    for name in _CLOCKED[event.kind_name]:
+        moment = getattr(event, name)
+        if moment is not None and moment > now + tolerance:
+            hours = (moment - now).total_seconds() / 3600
+            raise RefusedError(
+                step="time",
+                message=f"{name} {moment.isoformat()} lies {hours:.0f} hours ahead: check the sender's clock",
+            )
     if event.occurred_at < EARLIEST:
         raise RefusedError(
             step="time", message=f"occurred_at {event.occurred_at.isoformat()} lies before 1970: check the sender"

@@ -22,6 +22,9 @@ class DataFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path.resolve()
+        if self.path.exists() and not self.path.is_dir():
+            msg = f"{path} is a file, not a folder: choose another with --data"
+            raise UsageError(msg)
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             self._lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

@@ -135,7 +135,7 @@ def test_list_show_and_replay(client: Client, urls: dict[str, Any], data: Path) 
     result = pulse("dead-letters", "replay", "--all", "--json", "--data", data)
     assert "1 dead letters cannot be sent again" in result.complaint(1)
     assert result.json["replayed"] == [stream.dead_letter_id]
-    assert "mend the file and import it again" in result.json["refused"][line.dead_letter_id]
+    assert "put the mended lines, with the header, into a new file" in result.json["refused"][line.dead_letter_id]
     (message,) = newest_messages(urls, "sales")
     assert (message.key(), message.value()) == (b"R7", SALE)
     assert dict(message.headers() or [])["replay"] == stream.dead_letter_id.encode()

@@ -97,3 +97,35 @@ def test_a_time_within_the_tolerance_passes() -> None:
     now = datetime(2026, 3, 1, tzinfo=UTC)
     event = decode("sale", changed(SALE, occurred_at=(now + timedelta(hours=23)).isoformat()), 1000)
     check_time(event, now, timedelta(days=1))
+
+
+@pytest.mark.parametrize("number", [1764000000, "1764000000", 1764000000000, 1764000000.5])
+def test_a_bare_number_is_no_time(number: object) -> None:
+    assert "a bare number is no time" in refusal(changed(SALE, occurred_at=number))[1]
+
+
+@pytest.mark.parametrize(
+    ("moments", "named"),
+    [
+        ({"recorded_at": "2031-01-01T00:00:00Z"}, "recorded_at"),
+        ({"check_out_at": "2031-01-01T00:00:00Z"}, "check_out_at"),
+        ({"check_in_at": "2031-01-01T00:00:00Z"}, "check_in_at"),
+    ],
+)
+def test_no_moment_of_an_event_lies_ahead_of_the_clock(moments: dict[str, str], named: str) -> None:
+    now = datetime(2026, 3, 2, tzinfo=UTC)
+    event = decode("visit", changed(VISIT, **moments), 1000)
+    with pytest.raises(RefusedError, match=f"{named} 2031"):
+        check_time(event, now, timedelta(days=1))
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [({"currency": "RMBX"}, "three capital letters"), ({"rep_id": "R1 "}, "must not begin or end with a blank")],
+)
+def test_library_language_is_translated(changes: dict[str, str], words: str) -> None:
+    assert words in refusal(changed(SALE, **changes))[1]
+
+
+def test_a_byte_order_mark_does_no_harm() -> None:
+    assert decode("sale", b"\xef\xbb\xbf" + changed(SALE), 1000).event_id == "E1"
