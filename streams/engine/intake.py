@@ -213,7 +213,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has no
         await self._reopen_lost()
         asked = await self._store.resend_round()
         async with self.standstill:
-            for owned in list(self.shards.values()):
+            for owned in self._live():  # a frozen one is being read by a thread
                 if owned.shard.held:
                     owned.shard.release(now)
                 if owned.resend < asked:
@@ -282,10 +282,11 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has no
             self._reopen[number] = asyncio.get_running_loop().time() + wait_s
 
     async def _reopen_lost(self) -> None:
-        now = asyncio.get_running_loop().time()
+        now, epoch = asyncio.get_running_loop().time(), self._epoch
         for number in [number for number, due in self._reopen.items() if due <= now]:
-            if number not in self.shards:
-                await self._open_patiently(number, self._epoch)
+            mine = {place.partition for place in self._consumer.assignment()}
+            if number in mine and number not in self.shards:
+                await self._open_patiently(number, epoch)
             self._reopen.pop(number, None)
 
     async def commit_offsets(self, snapshots: Iterable[Snapshot]) -> None:

@@ -184,8 +184,6 @@ class Ledger:
     def release(self, partition: int, checkpoint: int) -> bool:
         """Forget what the checkpoint contains; True when that was something."""
         spans, released = self._spans[partition], False
-        if checkpoint > self._next.get(partition, checkpoint):
-            return False  # of a broker that is gone
         while spans and spans[0].end <= checkpoint:
             self._open[partition] -= spans.popleft().size
             released = True
