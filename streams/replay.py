@@ -7,7 +7,7 @@ import orjson
 from clickhouse_connect.driver.client import Client
 from pydantic import ValidationError
 
-from schemas.events import MODEL_OF_TOPIC, Market
+from schemas.events import MODEL_OF_TOPIC
 from schemas.outputs import DeadLetter
 from streams import dead_letters
 from streams.errors import InvalidError
@@ -69,7 +69,7 @@ def key_of(letter: DeadLetter) -> str:
         msg = f"it is a line of a file, not an event: {_MEND}"
         raise InvalidError(msg)
     model = MODEL_OF_TOPIC.get(letter.topic)
-    named = content.get("territory_id" if model is Market else "rep_id") if model is not None else None
+    named = content.get(model.owner_field) if model is not None else None
     if isinstance(named, str) and named:
         return named
     return _old_key(letter)

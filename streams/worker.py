@@ -83,7 +83,6 @@ class EngineService(Service):  # type: ignore[misc] # mode has no types
         partitions, cluster = await source_layout(settings)
         company = await asyncio.to_thread(load_company, settings, self._reader)
         opener = Opener(settings, self._reader, partitions, cluster)
-        self._opener = opener
         self._intake = Intake(settings, self._store, opener, company, self._metrics)
         self._intake.checkpointer = Checkpointer(
             store=self._store,

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
@@ -120,8 +119,3 @@ def amounts(values: Iterable[int | None]) -> Any:
     if any(value is None for value in held):
         return pa.compute.if_else(pa.array([value is not None for value in held]), column, pa.scalar(None, _AMOUNT))
     return column
-
-
-def decimal_of(value: int) -> Decimal:
-    """Micro-units as a Decimal."""
-    return Decimal(value).scaleb(-6)
