@@ -1,0 +1,75 @@
+"""The boards of the page: their JSON, and the statements that nobody but the server sees."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from grafana.boards import BOARDS
+from grafana.build import files
+from grafana.links import uid_in
+from grafana.texts import LANGUAGES, Language
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A board in a language.
+
+    Attributes:
+        language: of all its words.
+        board: uid without the language's suffix.
+        json: as Grafana would get it.
+    """
+
+    language: Language
+    board: str
+    json: dict[str, Any]
+
+    def panel(self, number: int) -> dict[str, Any] | None:
+        """The panel with this id."""
+        return next((panel for panel in self.json["panels"] if panel["id"] == number), None)
+
+    @property
+    def variables(self) -> list[dict[str, Any]]:
+        """Variables in the order in which they depend on each other."""
+        return list(self.json["templating"]["list"])
+
+    def public(self) -> dict[str, Any]:
+        """The board without statements: the browser asks by panel."""
+        panels = [{name: value for name, value in panel.items() if name != "targets"} for panel in self.json["panels"]]
+        series = {panel["id"]: panel["targets"][0]["format"] == 0 for panel in self.json["panels"]}
+        for panel in panels:
+            panel["isTimeSeries"] = series[panel["id"]]
+        return {
+            "uid": self.json["uid"],
+            "language": self.language,
+            "title": self.json["title"],
+            "description": self.json["description"],
+            "timezone": self.json["timezone"],
+            "time": self.json["time"],
+            "ranges": self.json["timepicker"]["quick_ranges"],
+            "refresh": self.json["refresh"],
+            "panels": panels,
+            "variables": [{"name": each["name"], "label": each["label"]} for each in self.variables],
+            "tabs": [],
+            "other": {},
+        }
+
+
+def shown_boards(time_zone: str) -> dict[str, Shown]:
+    """Every board in every language by uid, built for the time zone."""
+    texts = files(time_zone)
+    return {
+        uid_in(board.uid, language): Shown(language, board.uid, json.loads(texts[f"{language}/{board.uid}.json"]))
+        for language in LANGUAGES
+        for board in BOARDS
+    }
+
+
+def page_of(boards: dict[str, Shown], shown: Shown) -> dict[str, Any]:
+    """A board for the browser, with its tabs and itself in the other languages."""
+    page = shown.public()
+    page["tabs"] = [
+        {"uid": uid, "title": other.json["title"]} for uid, other in boards.items() if other.language == shown.language
+    ]
+    page["other"] = {language: uid_in(shown.board, language) for language in LANGUAGES}
+    return page
