@@ -154,6 +154,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has no
         if not records:
             return
         self._metrics.events.labels(place.topic).inc(len(records))
+        owned.lights.note_lag(place.topic, (self._consumer.highwater(place) or 0) - records[-1].offset - 1)
         now = datetime.now(UTC)
         taken = [Record(record.key, record.value, record.offset) for record in records]
         if place.topic == NODES:
@@ -242,6 +243,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has no
                 if same:
                     async with self.standstill:
                         owned.shard.progress.directory = company.directory
+                        owned.lights.adopt(company.lights)
                         owned.labels = company.labels(self._opener.partitions, self._opener.cluster)
                         owned.shard.moved = True
                 else:

@@ -11,7 +11,7 @@ from typing import Any
 
 import structlog
 
-from streams import migrate, policies
+from streams import light_policy, migrate, policies
 from streams.clickhouse import connect
 from streams.errors import PulseError, UnavailableError, UsageError
 from streams.importing import ImportJob
@@ -106,6 +106,7 @@ class Run:
         """
         text = policies.read(self._settings.policies)
         policies.parse(text, str(self._settings.policies / policies.KPI_FILE))
+        light_policy.load(self._settings.policies)
         for job in self._options.jobs:
             prepare(job, self._settings)  # a wrong mapping is told before anything is started
         with ExitStack() as stack:
@@ -235,6 +236,7 @@ def _prepare(settings: Settings, policy_text: str, *, local_kafka: bool) -> None
         _log.info("database brought up to date", files=len(applied))
     with closing(connect(settings.clickhouse_url)) as client:
         version = policies.publish(client, policy_text)
+        light_policy.publish(client, settings.policies)
     _log.info("KPI policy in force", version=version)
 
 
