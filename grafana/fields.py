@@ -125,7 +125,9 @@ def _cell(column: Column, language: Language) -> dict[str, object]:
     return found
 
 
-_RIGHT: frozenset[Unit] = frozenset({"money", "percent", "count", "number", "minutes", "seconds", "points", "bytes"})
+_RIGHT: frozenset[Unit] = frozenset(
+    {"money", "price", "percent", "count", "packs", "number", "rate", "minutes", "seconds", "points", "bytes"}
+)
 
 
 def table_custom(signal: Signal) -> common.TableFieldOptions:

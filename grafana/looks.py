@@ -18,7 +18,10 @@ WORDS: dict[State, str] = {
     "over": "[[超前|Ahead]]",
 }
 
-Unit = Literal["money", "percent", "count", "number", "minutes", "seconds", "points", "bytes", "time", "text", "day"]
+Unit = Literal[
+    "money", "price", "percent", "count", "packs", "number", "rate", "speed", "minutes", "seconds", "points", "bytes",
+    "time", "text", "day",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,10 @@ _FORMATS: dict[Unit, tuple[Format, Format]] = {
     "money": (Format("suffix:万元", 1), Format("currencyCNY", 1)),
     "percent": (Format("percentunit", 1), Format("percentunit", 1)),
     "count": (Format("locale", 0), Format("locale", 0)),
+    "price": (Format("suffix:元", 2), Format("prefix:¥", 2)),
+    "packs": (Format("suffix:盒", 0), Format("suffix:packs", 0)),
+    "rate": (Format("suffix:条/分", 1), Format("suffix:/min", 1)),
+    "speed": (Format("suffix:条/秒", 0), Format("suffix:/s", 0)),
     "number": (Format("locale", 2), Format("locale", 2)),
     "minutes": (Format("suffix:分钟", 0), Format("suffix:min", 0)),
     "seconds": (Format("suffix:秒", 1), Format("suffix:s", 1)),

@@ -11,7 +11,7 @@ MARKET = Board(
     (LINE, PRODUCT),
     (
         Row(7, (Place("table", market.LINE_PROGRESS, 12), Place("table", market.LINE_LIGHTS, 12))),
-        Row(8, (Place("lines", market.SHARE_TREND, 12), Place("table", market.SHARE_TABLE, 12))),
+        Row(8, (Place("lines", market.SHARE_TREND, 14), Place("table", market.SHARE_TABLE, 10))),
         Row(8, (Place("lines", market.PRICES, 12), Place("lines", market.VOLUME, 12))),
         Row(
             8,

@@ -15,7 +15,7 @@ def headline(owner: Owner, *more: Place) -> Row:
             Place("light", progress.light(owner), 3),
             Place("stat", progress.sales(owner), 5),
             Place("stat", progress.attainment(owner), 4),
-            Place("light", progress.pace(owner), 3),
+            Place("stat", progress.pace(owner), 3),
             Place("stat", progress.forecast(owner), 4),
             *more,
         ),

@@ -14,14 +14,15 @@ _CHANNEL = (
     "['[[面访|Face to face]]', '[[视频|Video]]', '[[电话|Phone]]', '[[消息|Message]]', '[[会议|Meeting]]'], channel)"
 )
 
-#: One row a planned professional: calls planned and made in the month of the day looked at. Segment weights follow the
-#: segment-weighted attainment (A 0.5, B 0.3, C 0.2), spread over the calls planned in the segment.
+#: One row a planned professional: calls planned and made in the month of the day looked at. `gain` is what one more call
+#: adds to the plan attainment when a planned call weighs 0.5 (class A), 0.3 (B) or 0.2 (C).
 _PLAN = f"""
 SELECT
     plan.hcp_id AS hcp_id, hcp.name AS hcp, ifNull(hcp.segment, '') AS segment, institution.name AS institution,
     institution.name_en AS institution_en, plan.planned_calls AS planned, made.calls AS calls,
-    greatest(toInt64(planned) - toInt64(calls), 0) AS missing, made.last_at AS last_at,
-    transform(segment, ['A', 'B', 'C'], [0.5, 0.3, 0.2], 0) / sum(planned) OVER (PARTITION BY segment) AS gain
+    greatest(toInt64(planned) - toInt64(calls), 0) AS missing,
+    transform(segment, ['A', 'B', 'C'], [0.5, 0.3, 0.2], 0) AS weight, made.last_at AS last_at,
+    weight / sum(weight * planned) OVER () AS gain
 FROM
 (
     SELECT hcp_id, planned_calls FROM call_plans_history
@@ -44,15 +45,14 @@ LEFT JOIN
 NEXT_STEPS = Signal(
     "rep_next_steps",
     "[[下一步：最值得的拜访|Next step: the visits that count most]]",
-    "[[每次拜访能给“按级别加权的计划达成率”带来多少点（A 0.5、B 0.3、C 0.2）；同分时先看最久未见的。|"
-    "Points that one more visit adds to the segment-weighted plan attainment (A 0.5, B 0.3, C 0.2); "
-    "of equal ones the longest unseen first.]]",
+    "[[再拜访一次能给按级别加权的计划达成率加多少点（A 0.5、B 0.3、C 0.2）；同分时先看缺得最多、最久未见的。|"
+    "Points that one more visit adds to the plan attainment weighted by class (A 0.5, B 0.3, C 0.2); "
+    "of equal ones those who miss most and were not seen for longest.]]",
     f"""SELECT hcp, segment, institution[[|_en]] AS institution, missing, gain * 100 AS gain, last_at
 FROM ({_PLAN}) AS plan
 WHERE missing > 0 AND gain > 0
-ORDER BY gain DESC, last_at, hcp_id
-LIMIT 8
-SETTINGS join_use_nulls = 0""",
+ORDER BY gain DESC, missing / planned DESC, last_at, hcp_id
+LIMIT 8""",
     columns=(
         Column("hcp", "[[医生|Doctor]]", width=84),
         Column("segment", "[[级别|Class]]", width=60),
@@ -72,8 +72,7 @@ SLIPS = Signal(
 FROM ({_PLAN}) AS plan
 WHERE missing > 0
 ORDER BY segment = '', segment, missing DESC, hcp_id
-LIMIT 60
-SETTINGS join_use_nulls = 0""",
+LIMIT 60""",
     columns=(
         Column("segment", "[[级别|Class]]", width=60),
         Column("hcp", "[[医生|Doctor]]", width=84),
@@ -92,8 +91,7 @@ PLAN = Signal(
     "[[计划达成率：每位医生最多计到计划数（封顶）；覆盖率：至少见过一次的目标医生占比。|"
     "Plan attainment counts each doctor up to the plan; reach is the share of planned doctors seen at least once.]]",
     f"""SELECT sum(least(planned, calls)) / nullIf(sum(planned), 0) AS attainment, countIf(calls > 0) / nullIf(count(), 0) AS reach
-FROM ({_PLAN}) AS plan
-SETTINGS join_use_nulls = 0""",
+FROM ({_PLAN}) AS plan""",
     unit="percent",
     columns=(
         Column("attainment", "[[计划达成|Plan attained]]", "percent", colour=BLUE),
@@ -108,8 +106,7 @@ BY_SEGMENT = Signal(
     f"""SELECT if(segment = '', '—', segment) AS class, sum(planned) AS planned, sum(calls) AS made
 FROM ({_PLAN}) AS plan
 GROUP BY class
-ORDER BY class
-SETTINGS join_use_nulls = 0""",
+ORDER BY class""",
     unit="count",
     columns=(
         Column("class", "[[级别|Class]]"),
@@ -141,8 +138,7 @@ FROM
             ON calendar.day = days.day
     )
 ) AS days
-CROSS JOIN (SELECT value, target FROM lights_now WHERE {KPI} AND product_level = 'all' AND {REP.light}) AS light
-SETTINGS join_use_nulls = 0""",
+CROSS JOIN (SELECT value, target FROM lights_now WHERE {KPI} AND product_level = 'all' AND {REP.light}) AS light""",
     unit="money",
     columns=(
         Column("needed", "[[还需|Needed]]", "money", colour=AMBER),
@@ -191,8 +187,7 @@ FROM
 )
 GROUP BY time, kind
 ORDER BY time, name""",
-    unit="number",
-    decimals=1,
+    unit="rate",
     time_series=True,
     series="name",
 )
@@ -264,8 +259,7 @@ LEFT JOIN
 (
     SELECT institution_id, [[name|ifNull(name_en, name)]] AS name, ifNull(city, '') AS city FROM institutions_today
 ) AS institution ON institution.institution_id = visit.institution_id
-ORDER BY at DESC
-SETTINGS join_use_nulls = 0""",
+ORDER BY at DESC""",
     columns=(
         Column("latitude", hidden=True),
         Column("longitude", hidden=True),
@@ -313,8 +307,7 @@ LEFT JOIN
 (
     SELECT institution_id, [[name|ifNull(name_en, name)]] AS name FROM institutions_today
 ) AS institution ON institution.institution_id = event.institution_id
-ORDER BY at DESC, rep, institution, note
-SETTINGS join_use_nulls = 0""",
+ORDER BY at DESC, rep, institution, note""",
     columns=(
         Column("at", "[[时间|When]]", "time", width=108),
         Column("what", "[[类别|Kind]]", width=74),

@@ -70,13 +70,13 @@ ORDER BY share DESC""",
 PRICES = Signal(
     "competitor_prices",
     "[[竞品价格|Competitors' prices]]",
-    "[[各竞品价格，大区平均（元）。|Price of each competing product, mean of the regions (CNY).]]",
+    "[[各竞品价格，大区平均。|Price of each competing product, mean of the regions.]]",
     f"""SELECT toDateTime(day, '{{{{time_zone}}}}') AS time, ifNull(competitor, '') AS competitor, avg(price) AS price
 FROM market_reports
 WHERE kind = 'competitor_price' AND quarter_start = {QUARTER} AND product_id = {_PRODUCT}
 GROUP BY time, competitor
 ORDER BY time, competitor""",
-    unit="number",
+    unit="price",
     time_series=True,
     series="competitor",
 )
@@ -84,17 +84,17 @@ ORDER BY time, competitor""",
 VOLUME = Signal(
     "own_and_market_volume",
     "[[自有与市场销量|Own and market volume]]",
-    "[[所选产品每周销量（盒）。|Weekly units of the chosen product.]]",
+    "[[所选产品每周销量。|Weekly units of the chosen product.]]",
     f"""SELECT toDateTime(period_to, '{{{{time_zone}}}}') AS time, sum(own_volume) AS own, sum(market_volume) AS market
 FROM market_reports
 WHERE kind = 'volume' AND {_REPORTED} AND product_id = {_PRODUCT}
 GROUP BY time
 ORDER BY time""",
-    unit="count",
+    unit="packs",
     time_series=True,
     columns=(
-        Column("own", "[[自有|Own]]", "count", colour=BLUE),
-        Column("market", "[[市场|Market]]", "count", colour=PALE),
+        Column("own", "[[自有|Own]]", "packs", colour=BLUE),
+        Column("market", "[[市场|Market]]", "packs", colour=PALE),
     ),
 )
 
@@ -108,8 +108,7 @@ LEFT JOIN (SELECT node_id, [[name|ifNull(name_en, name)]] AS name FROM organisat
     ON node.node_id = report.territory_id
 WHERE report.kind = 'tender' AND report.quarter_start = {QUARTER}
 ORDER BY day DESC, product, territory
-LIMIT 40
-SETTINGS join_use_nulls = 0""",
+LIMIT 40""",
     columns=(
         Column("day", "[[日期|Day]]", "day", width=104),
         Column("product", "[[产品|Product]]", width=130),
@@ -131,7 +130,7 @@ FROM
     SELECT
         product_key, product_name[[|_en]] AS name, if(owner_level = 'company', '', owner_id) AS owner_id,
         if(owner_level = 'company', '[[全国|Company]]', owner_name[[|_en]]) AS owner,
-        concat(state, ' ', if(isNull(attainment), '—', concat(toString(round(attainment * 100, 1)), '%'))) AS cell
+        concat(state, ' ', if(isNull(attainment), '—', concat(toDecimalString(round(attainment * 100, 1), 1), '%'))) AS cell
     FROM lights_now
     WHERE {KPI} AND product_level = 'product' AND owner_level IN ('company', 'region')
 )
@@ -148,7 +147,7 @@ LINE_PROGRESS = Signal(
     "[[产品线进度|Progress of product lines]]",
     "[[全国各产品线对目标的进度。|Progress of the product lines of the whole company.]]",
     f"""SELECT
-    state, product_name[[|_en]] AS line, attainment, pace, value{MONEY} AS value, target{MONEY} AS target,
+    state, product_name[[|_en]] AS line, attainment, pace, value{MONEY} AS sold, target{MONEY} AS goal,
     (ifNull(value, 0) - expected){MONEY} AS gap
 FROM lights_now
 WHERE {KPI} AND product_level = 'line' AND owner_level = 'company'
@@ -156,8 +155,8 @@ ORDER BY pace""",
     columns=(
         STATE,
         Column("line", "[[产品线|Product line]]"),
-        Column("value", "[[销售额|Sales]]", "money", width=104),
-        Column("target", "[[目标|Target]]", "money", width=104),
+        Column("sold", "[[销售额|Sales]]", "money", width=104),
+        Column("goal", "[[目标|Target]]", "money", width=104),
         Column("attainment", "[[达成率|Attainment]]", "percent", width=92),
         Column("pace", "[[节奏|Pace]]", "percent", width=80, cell="coloured", thresholds=PACE),
         Column("gap", "[[差额|Gap]]", "money", width=104),

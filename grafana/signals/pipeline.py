@@ -95,7 +95,7 @@ FROM
 )
 GROUP BY time, worker
 ORDER BY time, worker""",
-    unit="number",
+    unit="speed",
     time_series=True,
     series="worker",
 )

@@ -49,7 +49,7 @@ def _light(owner: Owner, columns: str) -> str:
 
 def _share(value: str, state: str) -> str:
     """A state with a share behind it, as the mappings of states read it."""
-    text = f"if(isNull({value}), '—', concat(toString(round({value} * 100, 1)), '%'))"
+    text = f"if(isNull({value}), '—', concat(toDecimalString(round({value} * 100, 1), 1), '%'))"
     return f"concat({state}, ' ', {text})"
 
 
@@ -72,11 +72,11 @@ def sales(owner: Owner) -> Signal:
         f"{owner.prefix}_sales",
         "[[销售额与目标|Sales and target]]",
         "[[本季度至今的销售额（已扣退货），与整季目标。|Sales of the quarter so far, returns netted, and the whole target.]]",
-        _light(owner, f"value{MONEY} AS value, target{MONEY} AS target"),
+        _light(owner, f"value{MONEY} AS sold, target{MONEY} AS goal"),
         unit="money",
         columns=(
-            Column("value", "[[销售额|Sales]]", "money", colour=BLUE),
-            Column("target", "[[目标|Target]]", "money", colour=PALE),
+            Column("sold", "[[销售额|Sales]]", "money", colour=BLUE),
+            Column("goal", "[[目标|Target]]", "money", colour=PALE),
         ),
     )
 
@@ -122,11 +122,11 @@ def forecast(owner: Owner) -> Signal:
         "[[季末预测达成|Forecast at quarter end]]",
         "[[按目前走势到季末的销售额 ÷ 目标；区间在 80% 的情形下包含结果。|"
         "Sales at the end of the quarter ÷ target; the interval holds the outcome in 80 of 100 cases.]]",
-        _light(owner, f"{share} AS forecast, {band} AS band"),
+        _light(owner, f"{share} AS outlook, {band} AS band"),
         unit="text",
         states=True,
         columns=(
-            Column("forecast", "[[预测|Forecast]]"),
+            Column("outlook", "[[预测|Forecast]]"),
             Column("band", "[[80% 区间|80% interval]]", colour=PALE),
         ),
     )
@@ -161,10 +161,11 @@ def trend(owner: Owner) -> Signal:
     if(day <= today, sum(amount) OVER (ORDER BY day), NULL){MONEY} AS actual,
     if(
         day <= today,
-        expected * toDecimal64(worked, 6) / nullIf(worked_today, 0),
-        expected + (target - expected) * toDecimal64(worked - worked_today, 6) / nullIf(worked_all - worked_today, 0)
+        light.expected * toDecimal64(worked, 6) / nullIf(worked_today, 0),
+        light.expected
+            + (light.target - light.expected) * toDecimal64(worked - worked_today, 6) / nullIf(worked_all - worked_today, 0)
     ){MONEY} AS due,
-    nullIf(target, 0){MONEY} AS target
+    nullIf(light.target, 0){MONEY} AS goal
 FROM
 (
     SELECT
@@ -198,14 +199,13 @@ CROSS JOIN
     SELECT max(expected) AS expected, max(target) AS target FROM lights_now
     WHERE {KPI} AND product_level = 'all' AND {owner.light}
 ) AS light
-ORDER BY time
-SETTINGS join_use_nulls = 0""",
+ORDER BY time""",
         unit="money",
         time_series=True,
         columns=(
             Column("actual", "[[实际|Actual]]", "money", colour=BLUE),
             Column("due", "[[应达|Due]]", "money", colour=AMBER, dashed=True),
-            Column("target", "[[目标|Target]]", "money", colour=GREY, dashed=True),
+            Column("goal", "[[目标|Target]]", "money", colour=GREY, dashed=True),
         ),
     )
 
@@ -286,7 +286,7 @@ BURNING = Signal(
     "Red and amber lights of teams and products by the gap to what is due. Click a row for the team.]]",
     f"""SELECT
     state, {TO_OWNER}, owner_name[[|_en]] AS owner, product_name[[|_en]] AS product,
-    (ifNull(value, 0) - expected){MONEY} AS gap, pace, forecast / nullIf(target, 0) AS forecast, since
+    (ifNull(value, 0) - expected){MONEY} AS gap, pace, forecast / nullIf(target, 0) AS outlook, since
 FROM lights_now
 WHERE {KPI} AND owner_level = 'team' AND product_level = 'product' AND state IN ('red', 'amber') AND {NODE.below}
 ORDER BY gap
@@ -297,7 +297,7 @@ LIMIT 12""",
         Column("product", "[[产品|Product]]"),
         Column("gap", "[[差额|Gap]]", "money", width=110),
         Column("pace", "[[节奏|Pace]]", "percent", width=80, cell="coloured", thresholds=PACE),
-        Column("forecast", "[[预测|Forecast]]", "percent", width=84),
+        Column("outlook", "[[预测|Forecast]]", "percent", width=84),
         Column("since", "[[自|Since]]", "time", width=108),
         *LINKS_TO_OWNER,
     ),
@@ -306,12 +306,12 @@ LIMIT 12""",
 
 TEAM_PACE = Signal(
     "team_pace",
-    "[[团队节奏排行|Ranking of teams by pace]]",
+    "[[团队节奏（最落后的在前）|Pace of teams, furthest behind first]]",
     "[[实际 ÷ 到今天应达；100% 为正好跟上。|Actual ÷ due by today; 100 % is exactly on plan.]]",
     f"""SELECT owner_name[[|_en]] AS name, pace
 FROM lights_now
 WHERE {KPI} AND owner_level = 'team' AND product_level = 'all' AND {NODE.below}
-ORDER BY pace DESC""",
+ORDER BY pace""",
     unit="percent",
     thresholds=PACE,
     columns=(Column("pace", "[[节奏|Pace]]", "percent", largest=1.3),),
@@ -319,7 +319,7 @@ ORDER BY pace DESC""",
 
 _MEMBERS = f"""SELECT
     state, {TO_OWNER}, owner_name[[|_en]] AS owner, attainment, pace,
-    (ifNull(value, 0) - expected){MONEY} AS gap, forecast / nullIf(target, 0) AS forecast, since
+    (ifNull(value, 0) - expected){MONEY} AS gap, forecast / nullIf(target, 0) AS outlook, since
 FROM lights_now
 WHERE {KPI} AND product_level = 'all' AND %s
 ORDER BY pace
@@ -331,7 +331,7 @@ _MEMBER_COLUMNS = (
     Column("attainment", "[[达成率|Attainment]]", "percent", cell="gauge", largest=1.2, thresholds=((None, BLUE),)),
     Column("pace", "[[节奏|Pace]]", "percent", width=80, cell="coloured", thresholds=PACE),
     Column("gap", "[[差额|Gap]]", "money", width=104),
-    Column("forecast", "[[预测|Forecast]]", "percent", width=84),
+    Column("outlook", "[[预测|Forecast]]", "percent", width=84),
     Column("since", "[[自|Since]]", "time", width=108),
     *LINKS_TO_OWNER,
 )

@@ -1,6 +1,6 @@
 // The page: loads a board, lays its panels out, asks for their data again and again, and puts new data in place.
 import { barChart, hideTip, map, node, pie, showTip, timeSeries } from "./charts.js";
-import { optionsOf, said, shortTime, shown, speak, titleOf, whole } from "./format.js";
+import { isWord, optionsOf, said, shortTime, shown, speak, titleOf, whole } from "./format.js";
 
 const grid = document.getElementById("grid");
 const status = document.getElementById("status");
@@ -246,14 +246,16 @@ function stat(model, answer, body, element) {
   const row = answer.rows.at(-1);
   const found = answer.fields.map(({ name }, index) => ({ options: optionsOf(model, name), name, value: row[index] }));
   const named = model.options.textMode === "value_and_name";
-  const room = body.clientWidth / found.length;
+  const room = body.clientWidth / found.length - 18;
+  const widest = Math.max(...found.map(({ options, value }) => lengthOf(shown(value, options))), 1.2);
+  const size = Math.max(Math.min(34, room / widest, body.clientHeight * 0.52), 14);
   const made = found.map(({ options, name, value }) => {
     const text = shown(value, options);
-    const size = Math.max(Math.min(34, (room - 18) / Math.max(text.text.length * 0.56 + widthOf(text.unit) * 0.5, 1.2), body.clientHeight * 0.52), 14);
     const colour = solid ? "#fff" : text.colour ?? "#fff";
+    const unit = text.unit && isWord(text.unit) ? node("small", {}, text.unit) : text.unit;
     return node("div", { class: "one" },
       named ? node("div", { class: "name" }, titleOf(name, options)) : null,
-      node("div", { class: "value", style: `font-size:${size.toFixed(1)}px;color:${colour}` }, text.text, text.unit ? node("small", {}, text.unit) : null));
+      node("div", { class: "value", style: `font-size:${size.toFixed(1)}px;color:${colour}` }, text.text, unit));
   });
   if (solid) {
     element.classList.add("lit");
@@ -262,6 +264,7 @@ function stat(model, answer, body, element) {
   body.replaceChildren(node("div", { class: solid ? "stat solid" : "stat" }, ...made));
 }
 
+const lengthOf = ({ text, unit }) => widthOf(text) * 1.1 + widthOf(unit) * (isWord(unit) ? 0.6 : 1.1);
 const widthOf = (unit) => [...unit].reduce((sum, letter) => sum + (letter.charCodeAt(0) > 0x2e80 ? 1 : 0.56), 0);
 
 function table(model, answer, body) {

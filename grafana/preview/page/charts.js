@@ -1,5 +1,5 @@
 // Drawings: lines and bars over time, grouped bars, a ring, a map without tiles. All SVG, all drawn in one go.
-import { PALETTE, offset, optionsOf, parts, shortTime, shown, time, titleOf, whole } from "./format.js";
+import { PALETTE, dayMark, isWord, offset, optionsOf, parts, shortTime, shown, time, titleOf, whole } from "./format.js";
 
 const NS = "http://www.w3.org/2000/svg";
 
@@ -50,9 +50,9 @@ function niceStep(span, count) {
   return [1, 2, 2.5, 5, 10].map((factor) => factor * power).find((step) => step >= rough) ?? 10 * power;
 }
 
-function ticks(low, high, count) {
+function ticks(low, high, count, least = 0) {
   if (!(high > low)) high = low + 1;
-  const step = niceStep(high - low, count);
+  const step = Math.max(niceStep(high - low, count), least);
   const first = Math.floor(low / step) * step;
   const found = [];
   for (let index = 0; first + index * step < high + step * 0.999; index += 1) found.push(Number((first + index * step).toPrecision(12)));
@@ -60,15 +60,15 @@ function ticks(low, high, count) {
 }
 
 const MINUTE = 60_000, HOUR = 3_600_000, DAY = 86_400_000;
-const STEPS = [MINUTE, 2 * MINUTE, 5 * MINUTE, 10 * MINUTE, 15 * MINUTE, 30 * MINUTE, HOUR, 2 * HOUR, 3 * HOUR, 6 * HOUR, 12 * HOUR, DAY, 2 * DAY, 7 * DAY, 14 * DAY, 30 * DAY];
+const STEPS = [MINUTE, 2 * MINUTE, 5 * MINUTE, 10 * MINUTE, 15 * MINUTE, 30 * MINUTE, HOUR, 2 * HOUR, 3 * HOUR, 6 * HOUR, 12 * HOUR, DAY, 2 * DAY, 7 * DAY, 14 * DAY, 28 * DAY];
 
 function timeTicks(start, end, width) {
-  const step = STEPS.find((each) => (end - start) / each <= width / 78) ?? 30 * DAY;
+  const step = STEPS.find((each) => (end - start) / each <= width / 78) ?? 28 * DAY;
   const shift = offset(start);
   const first = Math.ceil((start + shift) / step) * step - shift;
   const found = [];
   for (let at = first; at <= end; at += step) {
-    const text = step >= DAY ? time(at, { month: "2-digit", day: "2-digit" }) : time(at, { hour: "2-digit", minute: "2-digit" });
+    const text = step >= DAY ? dayMark(at) : time(at, { hour: "2-digit", minute: "2-digit" });
     found.push([at, text]);
   }
   return found;
@@ -148,7 +148,7 @@ export function timeSeries(panel, answer, box) {
   const [low, high] = extent(series, bars);
   const options = series[0].options;
   const mark = (value) => whole(shown(value, { unit: options.unit, decimals: axisDecimals(options, high - low) }));
-  const marks = ticks(low, high, Math.max(Math.floor(height / 42), 2));
+  const marks = ticks(low, high, Math.max(Math.floor(height / 42), 2), options.decimals === 0 ? 1 : 0);
   const area = frame(width, height, marks, mark);
   const [start, end] = answer.range;
   const x = (at) => area.left + ((at - start) / (end - start)) * (area.right - area.left);
@@ -178,6 +178,7 @@ export function timeSeries(panel, answer, box) {
 }
 
 function axisDecimals(options, span) {
+  if (options.decimals === 0) return 0;
   if (options.unit === "percentunit") return span < 0.05 ? 1 : 0;
   return span < 5 ? 2 : span < 50 ? 1 : 0;
 }
@@ -291,10 +292,10 @@ export function pie(panel, answer, box) {
     angle += part;
   });
   const sum = shown(total, options);
-  const middle = svg("text", { "text-anchor": "middle", y: 2, style: "font-size:22px;fill:#fff;font-weight:500" });
-  middle.textContent = sum.text;
+  const middle = svg("text", { "text-anchor": "middle", y: isWord(sum.unit) ? 2 : 8, style: "font-size:22px;fill:#fff;font-weight:500" });
+  middle.textContent = isWord(sum.unit) ? sum.text : sum.text + sum.unit;
   const unit = svg("text", { "text-anchor": "middle", y: 22, style: "font-size:13px" });
-  unit.textContent = sum.unit;
+  unit.textContent = isWord(sum.unit) ? sum.unit : "";
   picture.append(middle, unit);
   const list = node("table", {}, node("tbody", {}, ...rows.map((row, index) =>
     node("tr", {},
@@ -381,12 +382,14 @@ function nameTowns(picture, spots, width) {
   }
   const taken = [];
   for (const [name, town] of [...towns].sort((one, other) => other[1].count - one[1].count)) {
-    const left = town.left / town.count + 8, top = town.top / town.count + 4;
+    const middle = town.left / town.count, level = town.top / town.count + 4;
     const wide = textWidth(`${name} ${town.count}`) * 1.15;
-    const x = left + wide > width ? left - wide - 16 : left;
-    if (taken.some((other) => Math.abs(other.top - top) < 14 && x < other.x + other.wide && other.x < x + wide)) continue;
-    taken.push({ x, top, wide });
-    const text = svg("text", { class: "place", x, y: top });
+    const places = [[middle + 8, level], [middle - wide - 8, level], [middle - wide / 2, level - 14], [middle - wide / 2, level + 14]];
+    const found = places.find(([x, top]) => x > 0 && x + wide < width && !taken.some((other) =>
+      Math.abs(other.top - top) < 14 && x < other.x + other.wide && other.x < x + wide));
+    if (!found) continue;
+    taken.push({ x: found[0], top: found[1], wide });
+    const text = svg("text", { class: "place", x: found[0], y: found[1] });
     text.textContent = `${name} ${town.count}`;
     picture.append(text);
   }

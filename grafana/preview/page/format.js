@@ -39,9 +39,15 @@ const BYTES = [[2 ** 40, "TiB"], [2 ** 30, "GiB"], [2 ** 20, "MiB"], [2 ** 10, "
 // Statements give 万元 in Chinese: ten thousand of them are 亿元, and less than one is told in 元.
 function chineseMoney(value, decimals) {
   const size = Math.abs(value);
-  if (size >= 1e4) return [number(value / 1e4, 2), "亿元"];
-  if (size >= 1 || size === 0) return [number(value, size >= 1000 ? 0 : decimals), "万元"];
+  if (size >= 1e4) return [number(value / 1e4, 2, Math.min(decimals, 2)), "亿元"];
+  if (size >= 1 || size === 0) return [size >= 1000 ? number(value, 0) : number(value, decimals, decimals), "万元"];
   return [number(value * 1e4, 0), "元"];
+}
+
+// Long numbers in 万 and 亿, or k and M.
+function large(value, digits, decimals) {
+  if (Math.abs(value) < 1e5) return [number(value, digits, decimals ?? 0), ""];
+  return language === "en" ? scaled(value, LATIN, 1) : scaled(value, [[1e8, "亿"], [1e4, "万"]], 1);
 }
 
 // [number, unit]
@@ -49,23 +55,30 @@ export function parts(value, unit, decimals) {
   if (value === null || value === undefined) return ["—", ""];
   if (typeof value !== "number") return [String(value), ""];
   const digits = decimals ?? suitable(value);
-  if (unit === "percentunit") return [number(value * 100, decimals ?? 1), "%"];
+  if (unit === "percentunit") return [number(value * 100, decimals ?? 1, decimals ?? 1), "%"];
   if (unit === "suffix:万元") return chineseMoney(value, digits);
   if (unit === "currencyCNY") {
     const [text, suffix] = scaled(Math.abs(value), LATIN, Math.min(digits, 1));
     return [`${value < 0 ? "−" : ""}¥${text}`, suffix];
   }
   if (unit === "bytes") return scaled(value, BYTES, 0);
-  if (unit?.startsWith("suffix:")) return [number(value, digits), unit.slice(7)];
-  if (Math.abs(value) >= 1e5) {
-    return language === "en" ? scaled(value, LATIN, 1) : scaled(value, [[1e8, "亿"], [1e4, "万"]], 1);
+  if (unit?.startsWith("prefix:")) return [unit.slice(7) + number(value, digits, digits), ""];
+  if (unit?.startsWith("suffix:")) {
+    const [text, scale] = large(value, digits, decimals);
+    return [text, scale + unit.slice(7)];
   }
-  return [number(value, digits), ""];
+  return large(value, digits, decimals);
 }
 
 export function time(ms, options) {
   return new Intl.DateTimeFormat(language === "en" ? "en-GB" : "zh-CN", { timeZone: zone, hourCycle: "h23", ...options }).format(ms);
 }
+
+// Day of a time axis: 10/08 in Chinese, 8 Oct in English.
+export const dayMark = (ms) => time(ms, language === "en" ? { month: "short", day: "numeric" } : { month: "2-digit", day: "2-digit" });
+
+// Units that stand behind a number in smaller letters; letters such as k, M and % belong to the number.
+export const isWord = (unit) => unit.length > 1 || /[^\x00-\x7f]/.test(unit);
 
 // 11-24 19:30 in the board's zone
 export function shortTime(ms) {

@@ -1,0 +1,78 @@
+"""`pulse boards`: build the boards' JSON, publish them to a Grafana, or show them as a page without one."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from streams import logs
+from streams import settings as settings_module
+from streams.errors import UsageError
+from streams.supervisor import reach
+from streams.supervisor.orphans import die_with_parent
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    boards = typer.Typer(no_args_is_help=True, help="Boards: build, publish to Grafana, preview.")
+    boards.command("build")(build)
+    boards.command("publish")(publish)
+    boards.command("preview")(preview)
+    app.add_typer(boards, name="boards")
+
+
+def build(
+    out: Annotated[Path | None, typer.Option("--out", help="Folder; that of the repository when left out.")] = None,
+) -> None:
+    """Write the boards as JSON, one folder a language, for the company's time zone."""
+    from grafana import build as boards  # noqa: PLC0415 (the SDK takes half a second to load)
+
+    folder = out or boards.FOLDER
+    zone = settings_module.load().time_zone if out else boards.TIME_ZONE
+    wanted = boards.files(zone)
+    try:
+        boards.write(folder, wanted)
+    except OSError as error:
+        msg = f"{folder} cannot be written ({error.strerror}): name another folder with --out"
+        raise UsageError(msg) from None
+    sys.stdout.write(f"{len(wanted)} boards written to {folder}\n")
+
+
+def publish(
+    url: Annotated[
+        str | None, typer.Option("--url", help="Grafana's address; PULSE_GRAFANA_URL when left out.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would change; change nothing.")] = False,
+) -> None:
+    """Publish folders, the data source and the boards to Grafana; again and again with the same outcome.
+
+    The token of a service account with the role Admin comes from PULSE_GRAFANA_TOKEN.
+    """
+    from grafana.publish import publish_all, target_of  # noqa: PLC0415 (see above)
+
+    settings = settings_module.load()
+    for change in publish_all(target_of(settings, url), settings, dry_run=dry_run):
+        sys.stdout.write(f"{change}\n")
+
+
+def preview(
+    data: Annotated[Path | None, typer.Option("--data", help="Folder of a `pulse up`, running or not.")] = None,
+    port: Annotated[
+        int | None, typer.Option("--port", min=0, max=65_535, help="Loopback port; 0: a free one. [default: 8300]")
+    ] = None,
+) -> None:
+    """Serve the boards as a page on this machine, until Ctrl-C."""
+    from grafana.preview.run import serve  # noqa: PLC0415 (see above)
+
+    die_with_parent()
+    settings = settings_module.load()
+    logs.setup(settings)
+    with reach.clickhouse(settings, data, writer=False) as client:
+        wanted = settings.boards_port if port is None else port
+        serve(client, settings.time_zone, wanted, lambda address: _announce(address))
+
+
+def _announce(address: str) -> None:
+    sys.stdout.write(f"boards are at {address} (Ctrl-C ends)\n")
+    sys.stdout.flush()
