@@ -40,6 +40,7 @@ help:
 	@echo 'make test-kafka  the engine suite on a real Apache Kafka; needs java (17 or newer) and mvn'
 	@echo 'make schemas     write docs/schemas from the models'
 	@echo 'make dictionary  write docs/data-dictionary.md from the database'
+	@echo 'make boards      write grafana/dashboards and the alert rules from the signals'
 	@echo 'make lock        write both lock files from pyproject.toml (ARGS=--upgrade takes newer versions)'
 	@echo 'make clean       remove .venv and caches; the data folder stays'
 
@@ -75,12 +76,16 @@ check: install-test
 	$(BIN)/lint-imports
 	$(PY) -m schemas.publish --check docs/schemas
 	$(PY) -m streams.dictionary --check
+	$(PY) -m grafana.build --check
 
 schemas: install-test
 	$(PY) -m schemas.publish docs/schemas
 
 dictionary: install-test
 	$(PY) -m streams.dictionary
+
+boards: install-test
+	$(PY) -m grafana.build
 
 lock:
 	@$(VENV)
@@ -94,4 +99,4 @@ lock:
 clean:
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 
-.PHONY: help install install-test run test test-full test-kafka check schemas dictionary lock clean
+.PHONY: help install install-test run test test-full test-kafka check schemas dictionary boards lock clean

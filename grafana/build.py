@@ -1,4 +1,4 @@
-"""Write the boards' JSON: `python -m grafana.build [--check]`."""
+"""Write the boards' JSON and the alert rules: `python -m grafana.build [--check]`."""
 
 import argparse
 import json
@@ -9,6 +9,7 @@ from pathlib import Path
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models import dashboard as model
 
+from grafana import alerts
 from grafana.boards import BOARDS, Board, Row
 from grafana.links import uid_in
 from grafana.panels import panel
@@ -16,6 +17,7 @@ from grafana.texts import LANGUAGES, Language, localised
 from grafana.variables import variable
 
 FOLDER = Path(__file__).parent / "dashboards"
+ALERTS = Path(__file__).parent / "provisioning" / "alerting" / "sfe-pulse.yaml"
 #: What the committed boards are for; publishing takes the zone of the settings.
 TIME_ZONE = "Asia/Shanghai"
 TAG: dict[Language, str] = {"zh-CN": "sfe-pulse", "en": "sfe-pulse-en"}
@@ -125,9 +127,13 @@ def main() -> int:
     parser.add_argument("--check", action="store_true", help="only compare; exit 1 when a file is out of step")
     if not parser.parse_args().check:
         write(FOLDER, files())
+        ALERTS.write_text(alerts.text(), encoding="utf-8")
         return 0
-    if found := differences(FOLDER, files()):
-        sys.stderr.write(f"grafana/dashboards is out of step ({', '.join(found)}): run `make boards`\n")
+    found = differences(FOLDER, files())
+    if not ALERTS.exists() or ALERTS.read_text("utf-8") != alerts.text():
+        found.append(ALERTS.name)
+    if found:
+        sys.stderr.write(f"grafana/ is out of step ({', '.join(found)}): run `make boards`\n")
         return 1
     return 0
 

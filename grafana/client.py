@@ -1,7 +1,7 @@
 """Grafana's HTTP API, as far as publishing needs it; the only place that knows the library grafana-api.
 
-Six of the library's calls do not fit today's Grafana (numeric ids, empty answers); what is used here was checked call by
-call, and data sources are updated by uid through its raw request method.
+Six of the library's calls do not fit today's Grafana (numeric ids, empty answers), so paths and bodies are those of
+Grafana's documentation and go through the library's request method, which brings authentication and errors.
 """
 
 from typing import Any

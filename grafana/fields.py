@@ -31,7 +31,7 @@ def by_threshold() -> model.FieldColor:
 
 def state_mappings(language: Language) -> list[Any]:
     """States alone become words, states in front of a text its colour."""
-    words = {
+    words: dict[str, model.ValueMappingResult] = {
         state: model.ValueMappingResult(text=word(state, language), color=COLOURS[state], index=index)
         for index, state in enumerate(WORDS)
     }

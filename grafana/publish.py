@@ -51,9 +51,9 @@ def publish_all(grafana: Grafana, settings: Settings, *, dry_run: bool = False) 
         yield f"folder {FOLDERS[language][1]}: {_folder(grafana, *FOLDERS[language], dry_run=dry_run)}"
     yield f"data source {source['name']}: {_data_source(grafana, source, dry_run=dry_run)}"
     for name, text in files(settings.time_zone).items():
-        language: Language = "en" if name.startswith("en/") else "zh-CN"
         board = json.loads(text)
-        yield f"board {board['uid']}: {_board(grafana, board, FOLDERS[language][0], dry_run=dry_run)}"
+        folder, _title = FOLDERS["en" if name.startswith("en/") else "zh-CN"]
+        yield f"board {board['uid']}: {_board(grafana, board, folder, dry_run=dry_run)}"
 
 
 def data_source_body(settings: Settings) -> dict[str, Any]:

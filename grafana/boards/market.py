@@ -7,7 +7,8 @@ from grafana.variables import LINE, PRODUCT
 MARKET = Board(
     "pulse-market",
     "[[产品线与市场|Product lines and market]]",
-    "[[产品线的进度、份额、竞品价格、招标与新药。|Progress of product lines, share, competitors' prices, tenders and new drugs.]]",
+    "[[产品线的进度、份额、竞品价格、招标与新药。|"
+    "Progress of product lines, share, competitors' prices, tenders and new drugs.]]",
     (LINE, PRODUCT),
     (
         Row(7, (Place("table", market.LINE_PROGRESS, 12), Place("table", market.LINE_LIGHTS, 12))),

@@ -25,7 +25,8 @@ def headline(owner: Owner, *more: Place) -> Row:
 COMPANY = Board(
     "pulse-company",
     "[[公司总览|Company]]",
-    "[[全公司对目标的进度：先看灯，再看哪里着火。|Progress of the company against target: lights first, then where it burns.]]",
+    "[[全公司对目标的进度：先看灯，再看哪里着火。|"
+    "Progress of the company against target: lights first, then where it burns.]]",
     (COMPANY_VARIABLE,),
     (
         headline(progress.NODE, Place("stat", progress.below(progress.NODE), 5)),

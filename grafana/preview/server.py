@@ -77,7 +77,8 @@ class PreviewServer:
 
     async def _first(self, request: web.Request) -> web.Response:
         language = _wanted_language(request.headers.get("Accept-Language", ""))
-        raise web.HTTPFound(f"/d/{uid_in(_FIRST, language)}")
+        address = f"/d/{uid_in(_FIRST, language)}"
+        raise web.HTTPFound(address)
 
     async def _health(self, _request: web.Request) -> web.Response:
         return web.json_response({"status": "ok", "boards": len(self._boards)})

@@ -14,8 +14,8 @@ _CHANNEL = (
     "['[[面访|Face to face]]', '[[视频|Video]]', '[[电话|Phone]]', '[[消息|Message]]', '[[会议|Meeting]]'], channel)"
 )
 
-#: One row a planned professional: calls planned and made in the month of the day looked at. `gain` is what one more call
-#: adds to the plan attainment when a planned call weighs 0.5 (class A), 0.3 (B) or 0.2 (C).
+#: One row a planned professional: calls planned and made in the month of the day looked at. `gain` is what one more
+#: call adds to the plan attainment when a planned call weighs 0.5 (class A), 0.3 (B) or 0.2 (C).
 _PLAN = f"""
 SELECT
     plan.hcp_id AS hcp_id, hcp.name AS hcp, ifNull(hcp.segment, '') AS segment, institution.name AS institution,
@@ -90,7 +90,9 @@ PLAN = Signal(
     "[[本月拜访计划|Call plan of the month]]",
     "[[计划达成率：每位医生最多计到计划数（封顶）；覆盖率：至少见过一次的目标医生占比。|"
     "Plan attainment counts each doctor up to the plan; reach is the share of planned doctors seen at least once.]]",
-    f"""SELECT sum(least(planned, calls)) / nullIf(sum(planned), 0) AS attainment, countIf(calls > 0) / nullIf(count(), 0) AS reach
+    f"""SELECT
+    sum(least(planned, calls)) / nullIf(sum(planned), 0) AS attainment,
+    countIf(calls > 0) / nullIf(count(), 0) AS reach
 FROM ({_PLAN}) AS plan""",
     unit="percent",
     columns=(
@@ -126,7 +128,8 @@ NEEDED = Signal(
 FROM
 (
     SELECT
-        toInt64(countIf(works AND day > {_AS_OF})) AS left_days, toInt64(countIf(works AND day <= {_AS_OF})) AS past_days
+        toInt64(countIf(works AND day > {_AS_OF})) AS left_days,
+        toInt64(countIf(works AND day <= {_AS_OF})) AS past_days
     FROM
     (
         SELECT days.day AS day, if(calendar.known, calendar.is_working_day, toDayOfWeek(days.day) < 6) AS works
@@ -299,7 +302,7 @@ LATEST = Signal(
     "[[最近事件|Latest events]]",
     "[[时段内最近的 40 条，按发生时间。|The latest 40 in the range, by the time they happened.]]",
     f"""SELECT
-    event.occurred_at AS at, {_KIND.replace("transform(kind", "transform(event.raw_kind").replace("], kind)", "], event.raw_kind)")} AS what,
+    event.occurred_at AS at, {_KIND.replace("kind", "raw_kind")} AS what,
     rep.name AS rep, institution.name AS institution, event.note AS note
 FROM ({_LATEST}) AS event
 LEFT JOIN (SELECT rep_id, [[name|ifNull(name_en, name)]] AS name FROM reps_today) AS rep ON rep.rep_id = event.rep_id

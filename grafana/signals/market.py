@@ -1,7 +1,7 @@
 """Products in their market: share, evolution, competitors' prices, tenders, new drugs."""
 
 from grafana.looks import AMBER, BLUE, GREEN, PALE, RED, TEAL
-from grafana.signals.progress import KPI, MONEY, PACE, QUARTER, STATE
+from grafana.signals.progress import KPI, MONEY, PACE, QUARTER, STATE, share_text
 from grafana.signals.signal import Column, Signal
 
 _LINE = "${line:sqlstring}"
@@ -12,8 +12,11 @@ _REPORTED = f"toStartOfQuarter(period_to) = toDate32({QUARTER})"
 SHARE_TREND = Signal(
     "market_share_trend",
     "[[市场份额（按周）|Market share by week]]",
-    "[[自有销量 ÷ 全部供应商销量，各大区报告相加。|Own volume ÷ volume of all suppliers, reports of all regions added.]]",
-    f"""SELECT toDateTime(period_to, '{{{{time_zone}}}}') AS time, product_name[[|_en]] AS product, sum(own_volume) / nullIf(sum(market_volume), 0) AS share
+    "[[自有销量 ÷ 全部供应商销量，各大区报告相加。|"
+    "Own volume ÷ volume of all suppliers, reports of all regions added.]]",
+    f"""SELECT
+    toDateTime(period_to, '{{{{time_zone}}}}') AS time, product_name[[|_en]] AS product,
+    sum(own_volume) / nullIf(sum(market_volume), 0) AS share
 FROM market_reports
 WHERE kind = 'volume' AND {_REPORTED} AND line_id = {_LINE}
 GROUP BY time, product
@@ -31,11 +34,14 @@ SELECT
     sumIf(own_volume, NOT late) AS own_before, sumIf(market_volume, NOT late) AS market_before
 FROM
 (
-    SELECT *, dense_rank() OVER (ORDER BY period_to DESC) <= 4 AS late, dense_rank() OVER (ORDER BY period_to DESC) <= 8 AS kept
-    FROM market_reports
-    WHERE kind = 'volume' AND {_REPORTED} AND line_id = {_LINE}
+    SELECT *, week <= 4 AS late
+    FROM
+    (
+        SELECT *, dense_rank() OVER (ORDER BY period_to DESC) AS week FROM market_reports
+        WHERE kind = 'volume' AND {_REPORTED} AND line_id = {_LINE}
+    )
+    WHERE week <= 8
 )
-WHERE kept
 GROUP BY product_id, product_name, product_name_en
 """
 
@@ -121,7 +127,8 @@ LIMIT 40""",
 LINE_LIGHTS = Signal(
     "line_lights",
     "[[产品 × 大区的灯|Lights of products by region]]",
-    "[[数字是整季目标的达成率，颜色是灯。|The number is the attainment of the whole quarter, the colour is the light.]]",
+    "[[数字是整季目标的达成率，颜色是灯。|"
+    "The number is the attainment of the whole quarter, the colour is the light.]]",
     f"""SELECT name,
     toJSONString(CAST(arrayMap(one -> (one.2, one.3), arraySort(groupArray((owner_id, owner, cell)))),
         'Map(String, String)')) AS owners
@@ -130,7 +137,7 @@ FROM
     SELECT
         product_key, product_name[[|_en]] AS name, if(owner_level = 'company', '', owner_id) AS owner_id,
         if(owner_level = 'company', '[[全国|Company]]', owner_name[[|_en]]) AS owner,
-        concat(state, ' ', if(isNull(attainment), '—', concat(toDecimalString(round(attainment * 100, 1), 1), '%'))) AS cell
+        {share_text("attainment", "state")} AS cell
     FROM lights_now
     WHERE {KPI} AND product_level = 'product' AND owner_level IN ('company', 'region')
 )
@@ -176,7 +183,10 @@ NEW_DRUGS = Signal(
     "[[新药进院进度|New drugs: target hospitals reached]]",
     "[[有过首单的目标医院 ÷ 全部目标医院，至所选季度末。|"
     "Target hospitals with a first order ÷ all target hospitals, up to the end of the quarter chosen.]]",
-    f"""SELECT any(name) AS name, countIf(first_day < addMonths(toDate32({QUARTER}), 3)) / nullIf((SELECT count() FROM institutions_today WHERE is_target), 0) AS reached
+    f"""SELECT
+    any(name) AS name,
+    countIf(first_day < addMonths(toDate32({QUARTER}), 3))
+        / nullIf((SELECT count() FROM institutions_today WHERE is_target), 0) AS reached
 FROM ({_FIRST}) AS first
 INNER JOIN (SELECT product_id, [[name|ifNull(name_en, name)]] AS name FROM products_today) AS product
     ON product.product_id = first.product_id
@@ -191,7 +201,8 @@ ORDER BY name""",
 NEW_DRUG_TREND = Signal(
     "new_drug_trend",
     "[[新药首单医院（累计）|Hospitals with a first order, added up]]",
-    "[[目标医院中每天新增首单，自季初累计。|Target hospitals whose first order fell on the day, added up since the quarter began.]]",
+    "[[目标医院中每天新增首单，自季初累计。|"
+    "Target hospitals whose first order fell on the day, added up since the quarter began.]]",
     f"""SELECT toDateTime(first_day, '{{{{time_zone}}}}') AS time, sum(count()) OVER (ORDER BY first_day) AS hospitals
 FROM ({_FIRST})
 WHERE toStartOfQuarter(first_day) = toDate32({QUARTER})

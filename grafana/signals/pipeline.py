@@ -6,14 +6,22 @@ from grafana.signals.signal import Column, Signal
 #: A worker that has said nothing for this long is missing.
 MISSING_S = 60
 
+#: One row a worker that spoke in the last quarter of an hour.
+_WORKERS = """(
+    SELECT worker, dateDiff('second', max(at), now64(3)) AS age, argMax(stopped, at) AS gone FROM worker_status
+    WHERE at > now64(3) - INTERVAL 15 MINUTE GROUP BY worker
+)"""
+MISSING_SQL = f"SELECT countIf(age > {MISSING_S} AND NOT gone) AS missing FROM {_WORKERS}"
+NOBODY_SQL = f"SELECT countIf(age <= {MISSING_S} AND NOT gone) = 0 AS nobody FROM {_WORKERS}"
+NEW_LETTERS_SQL = "SELECT count() AS letters FROM dead_letters FINAL WHERE at > now64(3) - INTERVAL 10 MINUTE"
+
 WORKERS = Signal(
     "pipeline_workers",
     "[[工作进程|Workers]]",
     f"[[{MISSING_S} 秒内有心跳的进程；15 分钟内消失的计为失联。|"
     f"Workers with a heartbeat in the last {MISSING_S} s; those that fell silent in the last 15 minutes are missing.]]",
     f"""SELECT countIf(age <= {MISSING_S}) AS running, countIf(age > {MISSING_S}) AS missing
-FROM (SELECT worker, dateDiff('second', max(at), now64(3)) AS age, argMax(stopped, at) AS gone FROM worker_status
-    WHERE at > now64(3) - INTERVAL 15 MINUTE GROUP BY worker)
+FROM {_WORKERS}
 WHERE NOT gone""",
     unit="count",
     columns=(
@@ -39,7 +47,7 @@ CHECKPOINT_AGE = Signal(
     "[[最久的检查轮次|Oldest round of checkpoints]]",
     "[[距上一轮检查点的秒数，取最久的进程；超过 60 秒查看 ClickHouse、Redis、Kafka。|"
     "Seconds since the last round of checkpoints of the worst worker; above 60 look at ClickHouse, Redis and Kafka.]]",
-    f"""SELECT max(age) AS age FROM
+    """SELECT max(age) AS age FROM
 (SELECT argMax(seconds_since_round, at) AS age FROM worker_status
     WHERE at > now64(3) - INTERVAL 15 MINUTE GROUP BY worker HAVING NOT argMax(stopped, at))""",
     unit="seconds",
@@ -89,7 +97,10 @@ THROUGHPUT = Signal(
     """SELECT $__timeInterval(at) AS time, worker, sum(messages) / $__interval_s AS speed
 FROM
 (
-    SELECT at, worker, greatest(toInt64(messages) - toInt64(lagInFrame(messages, 1, messages) OVER (PARTITION BY worker ORDER BY at)), 0) AS messages
+    SELECT
+        at, worker,
+        toInt64(messages)
+            - toInt64(lagInFrame(messages, 1, messages) OVER (PARTITION BY worker ORDER BY at)) AS messages
     FROM worker_status
     WHERE $__timeFilter(at)
 )
@@ -190,7 +201,9 @@ QUERIES = Signal(
     "pipeline_queries",
     "[[正在运行的查询|Queries running now]]",
     "[[读者账号可见的查询，最久的在前。|Queries that the reader may see, the longest first.]]",
-    """SELECT round(elapsed, 1) AS seconds, read_rows, memory_usage AS memory, substring(replaceRegexpAll(query, '\\\\s+', ' '), 1, 160) AS query
+    """SELECT
+    round(elapsed, 1) AS seconds, read_rows, memory_usage AS memory,
+    substring(replaceRegexpAll(query, '\\\\s+', ' '), 1, 160) AS query
 FROM system.processes
 ORDER BY elapsed DESC
 LIMIT 10""",

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from grafana.looks import AMBER, BLUE, GREEN, GREY, PALE, RED
 from grafana.signals.signal import Column, Signal, Thresholds
 
-#: Share of what is due, as the example policy of the lights has it; the state itself comes from the lights.
-PACE: Thresholds = ((None, RED), (0.8, AMBER), (0.95, GREEN))
+#: Scale of figures against what is due: red below 80 %, green from 100 % on. Lights are judged by their own policy.
+PACE: Thresholds = ((None, RED), (0.8, AMBER), (1.0, GREEN))
 MONEY = "[[ / 10000|]]"
 #: First day of the quarter in which the time range ends, in company time.
 QUARTER = "toStartOfQuarter(toDate($__toTime, '{{time_zone}}'))"
@@ -47,7 +47,7 @@ def _light(owner: Owner, columns: str) -> str:
     return f"SELECT {columns}\nFROM lights_now\nWHERE {KPI} AND product_level = 'all' AND {owner.light}"
 
 
-def _share(value: str, state: str) -> str:
+def share_text(value: str, state: str) -> str:
     """A state with a share behind it, as the mappings of states read it."""
     text = f"if(isNull({value}), '—', concat(toDecimalString(round({value} * 100, 1), 1), '%'))"
     return f"concat({state}, ' ', {text})"
@@ -71,7 +71,8 @@ def sales(owner: Owner) -> Signal:
     return Signal(
         f"{owner.prefix}_sales",
         "[[销售额与目标|Sales and target]]",
-        "[[本季度至今的销售额（已扣退货），与整季目标。|Sales of the quarter so far, returns netted, and the whole target.]]",
+        "[[本季度至今的销售额（已扣退货），与整季目标。|"
+        "Sales of the quarter so far, returns netted, and the whole target.]]",
         _light(owner, f"value{MONEY} AS sold, target{MONEY} AS goal"),
         unit="money",
         columns=(
@@ -102,11 +103,11 @@ def pace(owner: Owner) -> Signal:
     return Signal(
         f"{owner.prefix}_pace",
         "[[节奏（实际 ÷ 应达）|Pace (actual ÷ due)]]",
-        "[[实际销售额 ÷ 到今天应达的销售额；颜色是节奏检验的结果。|"
-        "Sales ÷ what is due by today; the colour is what the pace test says.]]",
-        _light(owner, f"{_share('pace', 'pace_state')} AS pace"),
-        unit="text",
-        states=True,
+        "[[实际销售额 ÷ 到今天应达的销售额；低于 80% 为红，达到 100% 为绿。|"
+        "Sales ÷ what is due by today; red below 80 %, green from 100 % on.]]",
+        _light(owner, "pace"),
+        unit="percent",
+        thresholds=PACE,
     )
 
 
@@ -116,7 +117,7 @@ def forecast(owner: Owner) -> Signal:
         "if(isNull(forecast) OR target = 0, '—', concat(toString(round(forecast_low / target * 100, 0)), '–', "
         "toString(round(forecast_high / target * 100, 0)), '%'))"
     )
-    share = _share("if(target = 0, NULL, forecast / nullIf(target, 0))", "forecast_state")
+    share = share_text("if(target = 0, NULL, forecast / nullIf(target, 0))", "forecast_state")
     return Signal(
         f"{owner.prefix}_forecast",
         "[[季末预测达成|Forecast at quarter end]]",
@@ -138,7 +139,8 @@ def below(owner: Owner) -> Signal:
     return Signal(
         f"{owner.prefix}_below",
         "[[下级灯数|Lights below]]",
-        "[[下属大区、团队与代表的灯（全部产品合计）。|Lights of the regions, teams and reps below, all products together.]]",
+        "[[下属大区、团队与代表的灯（全部产品合计）。|"
+        "Lights of the regions, teams and reps below, all products together.]]",
         f"SELECT {counts}\nFROM lights_now\nWHERE {KPI} AND product_level = 'all' AND {owner.below}",
         unit="count",
         columns=(
@@ -163,7 +165,8 @@ def trend(owner: Owner) -> Signal:
         day <= today,
         light.expected * toDecimal64(worked, 6) / nullIf(worked_today, 0),
         light.expected
-            + (light.target - light.expected) * toDecimal64(worked - worked_today, 6) / nullIf(worked_all - worked_today, 0)
+            + (light.target - light.expected) * toDecimal64(worked - worked_today, 6)
+            / nullIf(worked_all - worked_today, 0)
     ){MONEY} AS due,
     nullIf(light.target, 0){MONEY} AS goal
 FROM
@@ -267,7 +270,7 @@ FROM
     SELECT
         owner_id, owner_name[[|_en]] AS name, product_key,
         if(product_level = 'all', '[[合计|Total]]', product_name[[|_en]]) AS product,
-        {_share("attainment", "state")} AS cell
+        {share_text("attainment", "state")} AS cell
     FROM lights_now
     WHERE {KPI} AND owner_level = 'region' AND product_level IN ('all', 'line') AND {NODE.below}
 )
@@ -307,7 +310,8 @@ LIMIT 12""",
 TEAM_PACE = Signal(
     "team_pace",
     "[[团队节奏（最落后的在前）|Pace of teams, furthest behind first]]",
-    "[[实际 ÷ 到今天应达；100% 为正好跟上。|Actual ÷ due by today; 100 % is exactly on plan.]]",
+    "[[实际 ÷ 到今天应达；低于 80% 为红，达到 100% 为绿。|"
+    "Actual ÷ due by today; red below 80 %, green from 100 % on.]]",
     f"""SELECT owner_name[[|_en]] AS name, pace
 FROM lights_now
 WHERE {KPI} AND owner_level = 'team' AND product_level = 'all' AND {NODE.below}
@@ -347,7 +351,8 @@ RANKING = Signal(
 MEMBERS = Signal(
     "members",
     "[[下级成员|Members]]",
-    "[[紧接其下的团队或代表，最落后的在前；点行往下看。|The teams or reps right below, furthest behind first; click a row to go down.]]",
+    "[[紧接其下的团队或代表，最落后的在前；点行往下看。|"
+    "The teams or reps right below, furthest behind first; click a row to go down.]]",
     _MEMBERS % "parent_id = ${node:sqlstring}",
     columns=_MEMBER_COLUMNS,
 )
@@ -355,7 +360,8 @@ MEMBERS = Signal(
 PRODUCT_LIGHTS = Signal(
     "product_lights",
     "[[产品与产品线的灯|Lights of products and lines]]",
-    "[[该节点各产品线与产品的灯，最落后的在前。|Lights of the node by product line and product, furthest behind first.]]",
+    "[[该节点各产品线与产品的灯，最落后的在前。|"
+    "Lights of the node by product line and product, furthest behind first.]]",
     f"""SELECT
     state, if(product_level = 'line', '[[产品线|Line]]', '[[产品|Product]]') AS level, product_name[[|_en]] AS product,
     attainment, pace, (ifNull(value, 0) - expected){MONEY} AS gap

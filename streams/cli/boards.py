@@ -70,7 +70,7 @@ def preview(
     logs.setup(settings)
     with reach.clickhouse(settings, data, writer=False) as client:
         wanted = settings.boards_port if port is None else port
-        serve(client, settings.time_zone, wanted, lambda address: _announce(address))
+        serve(client, settings.time_zone, wanted, _announce)
 
 
 def _announce(address: str) -> None:

@@ -21,8 +21,8 @@ from streams.shards_view import Progress, ShardsView
 from streams.supervisor.imports import Imports, counts
 from streams.supervisor.kafka_topics import ensure_topics
 from streams.supervisor.memory import PeakMemory
-from streams.supervisor.page import BoardsPage
 from streams.supervisor.pace import Pace, status_line
+from streams.supervisor.page import BoardsPage
 from streams.supervisor.screen import Screen
 from streams.supervisor.services import Services, environment, open_services
 from streams.supervisor.simulating import Ongoing, Simulating
