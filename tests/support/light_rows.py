@@ -1,4 +1,6 @@
-"""Lights worked out by hand from targets and figures, for boards that are to show some: no code of the product's lights.
+"""Lights worked out by hand from targets and figures, for boards that are to show some.
+
+No code of the product's own lights is used.
 
 Elapsed is the share of calendar days, the bands are 20 % (red) and 5 % (amber) below what is due, the forecast goes on
 at the present pace.
