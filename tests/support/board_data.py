@@ -51,7 +51,7 @@ def company_day(event: dict[str, Any]) -> date:
     return datetime.fromisoformat(event["occurred_at"]).astimezone(COMPANY_ZONE).date()
 
 
-def fill(client: Client, reps: int = 24) -> BoardData:
+def fill(client: Client, reps: int = 12) -> BoardData:
     """Fill an empty migrated database."""
     made = quarter(7, reps)
     publish(client, made.references, "ops")

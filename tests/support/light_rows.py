@@ -1,9 +1,7 @@
 """Lights worked out by hand from targets and figures, for boards that are to show some.
 
-No code of the product's own lights is used.
-
-Elapsed is the share of calendar days, the bands are 20 % (red) and 5 % (amber) below what is due, the forecast goes on
-at the present pace.
+No code of the product's own lights is used. Elapsed is the share of calendar days, the bands are 20 % (red) and 5 %
+(amber) below what is due, the forecast goes on at the present pace.
 """
 
 from datetime import UTC, date, datetime, timedelta
