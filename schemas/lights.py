@@ -5,7 +5,7 @@ from datetime import time, timedelta
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, PlainSerializer
 
 from schemas.base import Model
 from schemas.policy import CalendarPeriod
@@ -26,9 +26,22 @@ def _parse_duration(value: object) -> object:
     raise ValueError(msg)
 
 
+def _duration_text(value: timedelta) -> str:
+    """As it is written in the policy, in the largest unit that needs no fraction."""
+    seconds = int(value.total_seconds())
+    units = {"day": 86_400, "hour": 3_600, "minute": 60, "second": 1}
+    unit, length = next((unit, length) for unit, length in units.items() if seconds % length == 0)
+    count = seconds // length
+    return f"{count} {unit}" if count == 1 else f"{count} {unit}s"
+
+
 _DurationText = Annotated[str, Field(pattern=f"^{_DURATION.pattern}$")]
 #: A length of time, written like `2 hours`.
-Duration = Annotated[timedelta, BeforeValidator(_parse_duration, json_schema_input_type=_DurationText)]
+Duration = Annotated[
+    timedelta,
+    BeforeValidator(_parse_duration, json_schema_input_type=_DurationText),
+    PlainSerializer(_duration_text, when_used="json"),
+]
 
 
 def _parse_clock(value: object) -> object:
