@@ -151,8 +151,8 @@ def shown(engine: SimulatedEngine) -> dict[LightKey, tuple[object, ...]]:
 
 
 def test_a_change_that_a_crash_undid_is_never_told() -> None:
-    """The first event would turn the light red; the crash comes before the checkpoint, and the second makes it green."""
-    one = company(0, 0)
+    """The first event alone turns the light red, and a crash undoes that; with the second it is green."""
+    one = company(0, 60)
     sales = [sale("E1", "1"), sale("E2", "100")]
     target = _target("sales_amount", 100, "month", date(2025, 3, 1), "rep", "R02")
     engine = SimulatedEngine(POLICY, [*one.references, target], sales, 1, 0, now=NOW, lights=LIGHTS)
