@@ -156,6 +156,7 @@ def test_a_change_that_a_crash_undid_is_never_told() -> None:
     sales = [sale("E1", "1"), sale("E2", "100")]
     target = _target("sales_amount", 100, "month", date(2025, 3, 1), "rep", "R02")
     engine = SimulatedEngine(POLICY, [*one.references, target], sales, 1, 0, now=NOW, lights=LIGHTS)
+    engine.checkpoint(0)
     engine.take(0, "sales", 1)
     engine.checkpoint(0, "after messages")
     (undone,) = engine.tableau.lights.values()
