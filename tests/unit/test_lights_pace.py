@@ -3,6 +3,7 @@
 import doctest
 from datetime import date, datetime, time
 from fractions import Fraction
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -180,3 +181,14 @@ def test_the_learned_interval_holds_eighty_of_a_hundred_and_the_forecast_itself(
     inside = sum(low <= error <= high for error in errors)
     assert low <= MICRO <= high
     assert inside >= 0.8 * len(errors) - 2
+
+
+def test_the_example_in_the_documents_is_right() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "lights.md").read_text("utf-8")
+    elapsed = PLAIN.share(day("2018-04-01"), day("2018-06-30"), day("2018-05-15"))
+    seen = numbers(8_900_000 * MICRO, 20_000_000 * MICRO, elapsed, width_of(micro("0.2")), accumulates=True)
+    assert seen.forecast is not None
+    rest = seen.forecast - 8_900_000 * MICRO
+    shown = (elapsed, seen.expected, seen.pace, MICRO - elapsed, rest, seen.forecast, seen.low, seen.high)
+    for amount in shown:
+        assert f"{amount / MICRO:,.6f}".rstrip("0").rstrip(".") in text
