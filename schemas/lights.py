@@ -5,7 +5,7 @@ from datetime import time, timedelta
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer
 
 from schemas.base import Model
 from schemas.policy import CalendarPeriod
@@ -26,9 +26,22 @@ def _parse_duration(value: object) -> object:
     raise ValueError(msg)
 
 
+def _duration_text(value: timedelta) -> str:
+    """As it is written in the policy, in the largest unit that needs no fraction."""
+    seconds = int(value.total_seconds())
+    units = {"day": 86_400, "hour": 3_600, "minute": 60, "second": 1}
+    unit, length = next((unit, length) for unit, length in units.items() if seconds % length == 0)
+    count = seconds // length
+    return f"{count} {unit}" if count == 1 else f"{count} {unit}s"
+
+
 _DurationText = Annotated[str, Field(pattern=f"^{_DURATION.pattern}$")]
 #: A length of time, written like `2 hours`.
-Duration = Annotated[timedelta, BeforeValidator(_parse_duration, json_schema_input_type=_DurationText)]
+Duration = Annotated[
+    timedelta,
+    BeforeValidator(_parse_duration, json_schema_input_type=_DurationText),
+    PlainSerializer(_duration_text, when_used="json"),
+]
 
 
 def _parse_clock(value: object) -> object:
@@ -44,6 +57,13 @@ Clock = Annotated[
 #: A share: 0.2 is 20 %.
 Share = Annotated[Decimal, Field(ge=0, le=1, decimal_places=6)]
 Ratio = Annotated[Decimal, Field(ge=0, le=10, decimal_places=6)]
+
+
+def _named_once(tests: tuple[TestName, ...]) -> tuple[TestName, ...]:
+    if not tests or len(set(tests)) < len(tests):
+        msg = "name at least one test, and each once: pace, period, forecast"
+        raise ValueError(msg)
+    return tests
 
 
 class PaceRule(Model):
@@ -101,7 +121,7 @@ class HistoryRule(Model):
 class LightRules(Model):
     """How the lights of one KPI, or of all, are judged."""
 
-    tests: Annotated[tuple[TestName, ...], Field(min_length=1)] = ("period", "forecast", "pace")
+    tests: Annotated[tuple[TestName, ...], AfterValidator(_named_once)] = ("period", "forecast", "pace")
     """Tests in the order in which they are named as the cause."""
     combine: Literal["worst", "first"] = "worst"
     """worst: the worst colour of all tests; first: the first test that is not silent decides."""

@@ -25,6 +25,7 @@ from agents.progress.outputs import RollingWindows, changed_rows
 from agents.progress.snapshot import changed_fields, dropped_fields, dumps
 from schemas.outputs import DeadLetter
 from streams.dead_letters import letter_id
+from streams.engine.backlog import note_backlog
 from streams.engine.sink import Block, write
 from streams.engine.store import Commit, Store
 from streams.errors import LostError, UnavailableError
@@ -77,9 +78,7 @@ class Snapshot:
 def take_snapshots(shards: Iterable[OwnedShard], stamp: int, now: datetime) -> list[Snapshot]:
     """Snapshots of the shards that changed."""
     shards = list(shards)
-    behind = any(owned.lights.is_behind or owned.shard.held for owned in shards)
-    for owned in shards:  # a node's figure is half of what it will be while another shard still reads
-        owned.lights.is_company_behind = behind
+    note_backlog(shards, now)
     return [take_snapshot(owned, stamp, now) for owned in shards if needs_checkpoint(owned, now)]
 
 
@@ -116,7 +115,7 @@ def _meta(owned: OwnedShard, stamp: int) -> dict[str, str | int]:
         **{f"o:{topic}": offset for topic, offset in shard.offsets.items()},
         **{f"c:{name}": count for name, count in shard.counts.items()},
         "held": len(shard.held),
-        "unsaid": len(shard.progress.speaking_next),
+        "unsaid": len(shard.progress.speaking_next) + owned.lights.untold,
         **{f"f:{sender}": fresh for sender, fresh in shard.fresh.items()},
         "stamp": stamp,
         "fresh": owned.fresh,

@@ -11,7 +11,7 @@ from typing import Any
 
 import structlog
 
-from streams import light_policy, migrate, policies
+from streams import light_policy, lights_view, migrate, policies
 from streams.clickhouse import connect
 from streams.errors import PulseError, UnavailableError, UsageError
 from streams.importing import ImportJob
@@ -128,7 +128,8 @@ class Run:
                 self._announce(self._running(settings, services, ports))
             imports, simulating = self._feed(settings, view, pool, services)
             self._finish(pool)
-            return self._summary(self._read(view).since(before), pool, imports, simulating)
+            summary = self._summary(self._read(view).since(before), pool, imports, simulating)
+            return replace(summary, lights=_lights(settings))
 
     def _open_page(self, settings: Settings, stack: ExitStack) -> None:
         """Serve the boards, unless the run ends by itself."""
@@ -257,6 +258,12 @@ def _prepare(settings: Settings, policy_text: str, *, local_kafka: bool) -> None
         version = policies.publish(client, policy_text)
         light_policy.publish(client, settings.policies)
     _log.info("KPI policy in force", version=version)
+
+
+def _lights(settings: Settings) -> dict[str, int]:
+    """Lights of running periods by colour."""
+    with closing(connect(settings.clickhouse_url)) as client:
+        return lights_view.counts(client, lights_view.today(settings.time_zone))
 
 
 def log_folder(settings: Settings) -> Path:
