@@ -137,20 +137,65 @@ class Directory:
             other: a newer directory.
             kinds: reference kinds that filters read; their rows must be the same, too.
         """
-        days = sorted({1, *self.breaks, *other.breaks})
         return (
-            all(self.path(rep_id, day) == other.path(rep_id, day) for rep_id in self.reps for day in days)
-            and all(_lines(line) == _lines(other.products.get(product)) for product, line in self.products.items())
+            self._paths_alike(other)
+            and all(
+                _changes(line, _LINE) == _changes(other.products.get(product), _LINE)
+                for product, line in self.products.items()
+            )
             and all(_same_rows(getattr(self, f"{kind}s"), getattr(other, f"{kind}s")) for kind in kinds)
         )
 
+    def _paths_alike(self, other: "Directory") -> bool:
+        """Whether every rep has the same path on every day; only those that what moved concerns are followed."""
+        moved = {
+            node_id
+            for node_id in {*self.nodes, *other.nodes}
+            if _changes(self.nodes.get(node_id), _NODE_PLACE) != _changes(other.nodes.get(node_id), _NODE_PLACE)
+        }
+        return all(self._path_alike(other, rep_id, moved) for rep_id in self.reps)
 
-def _lines(timeline: Timeline[Product] | None) -> list[tuple[date, str | None]]:
-    """The days a product changes its line."""
-    changes: list[tuple[date, str | None]] = []
+    def _path_alike(self, other: "Directory", rep_id: str, moved: set[str]) -> bool:
+        places = [_changes(directory.reps.get(rep_id), _REP_PLACE) for directory in (self, other)]
+        above = self.ever_above(rep_id) | other.ever_above(rep_id)
+        if places[0] == places[1] and above.isdisjoint(moved):
+            return True
+        lines = [
+            tree.get(key)
+            for both in (self, other)
+            for tree, keys in ((both.reps, {rep_id}), (both.nodes, above))
+            for key in keys
+        ]
+        days = {1} | {day.toordinal() for line in lines if line is not None for day in line.days}
+        return all(self.path(rep_id, day) == other.path(rep_id, day) for day in days)
+
+    def ever_above(self, rep_id: str) -> set[str]:
+        """Every node that ever stands above a rep."""
+        line = self.reps.get(rep_id)
+        waiting = [row.team_id for row in line.rows] if line else []
+        found: set[str] = set()
+        while waiting:
+            node_id = waiting.pop()
+            if node_id is not None and node_id not in found:
+                found.add(node_id)
+                waiting += [row.parent_id for row in self.nodes[node_id].rows] if node_id in self.nodes else []
+        return found
+
+
+#: What decides where a row stands in the tree.
+_REP_PLACE: tuple[str, ...] = ("team_id",)
+_NODE_PLACE: tuple[str, ...] = ("level", "parent_id")
+#: What decides which line a product's figures roll up to.
+_LINE: tuple[str, ...] = ("line_id",)
+
+
+def _changes(timeline: Timeline[Any] | None, names: tuple[str, ...]) -> list[tuple[date, tuple[Any, ...]]]:
+    """The days on which one of the fields `names` changes, and to what."""
+    changes: list[tuple[date, tuple[Any, ...]]] = []
     for row in timeline.rows if timeline else ():
-        if (changes[-1][1] if changes else None) != row.line_id:
-            changes.append((row.effective_from, row.line_id))
+        now = tuple(getattr(row, name) for name in names)
+        if not changes or changes[-1][1] != now:
+            changes.append((row.effective_from, now))
     return changes
 
 

@@ -13,12 +13,15 @@ def carry_over(old: ProgressState, new: ProgressState) -> None:
     for (level, entity_id), entity in old.entities.items():
         if level != REP:
             new.entities[level, entity_id] = entity
+            for slot in _slots(entity):
+                slot.fill(new.plan.lasts)
             continue
         for slot in _slots(entity):
             if slot.children:
                 kept = new.entity(level, entity_id).slot(slot.bucket, slot.path)
                 kept.children = slot.children
                 kept.cells = {key: cell for key, cell in slot.cells.items() if _is_credit(key)}
+                kept.fill(new.plan.lasts)
     new.members = old.members
 
 

@@ -1,10 +1,11 @@
 """KPI values read off the cells: one row per KPI, period, entity and product key that changed."""
 
-from collections.abc import Callable, Iterable, Iterator
-from datetime import datetime, timedelta
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime
 from functools import lru_cache
 from typing import NamedTuple
 
+from agents.intake.directory import Path
 from agents.progress.calendar import CALENDAR_PERIODS, period_start
 from agents.progress.cells import MONTH, ROLLING_LETTERS, UNIT_OF_LETTER, Entity, Slot
 from agents.progress.plan import MICRO, KpiOutput, Plan, Position, Vector
@@ -16,7 +17,6 @@ _PERIOD_OF_LETTER: dict[str, CalendarPeriod] = {period[0]: period for period in 
 _MONTHS_OF = {"month": 1, "quarter": 3, "year": 12}
 #: Rolling windows have no first day of their own; their rows stand under this one (1970-01-01).
 ROLLING_START = 719_163
-_WINDOW_UNITS = {"minutes": timedelta(minutes=1), "hours": timedelta(hours=1), "days": timedelta(days=1)}
 
 
 class CellRow(NamedTuple):
@@ -172,23 +172,28 @@ class RollingWindows:
         for entity, letter in stale:
             unit = UNIT_OF_LETTER[letter]
             if unit in buckets:
-                rows += self._of_entity(entity, unit, buckets[unit], now)
+                rows += self._of_entity(entity, unit, buckets[unit])
                 self._drop_expired(entity, unit, buckets[unit])
         return rows
 
-    def _of_entity(self, entity: Entity, unit: Unit, now_bucket: int, now: datetime) -> Iterable[CellRow]:
-        numbered = entity.rolling.get(ROLLING_LETTERS[unit], {})
-        keys = {key for paths in numbered.values() for slot in paths.values() for key in slot.cells}
-        for key in sorted(keys):
+    def _of_entity(self, entity: Entity, unit: Unit, now_bucket: int) -> Iterable[CellRow]:
+        newest = _newest_buckets(entity.rolling.get(ROLLING_LETTERS[unit], {}), now_bucket)
+        for key in sorted(newest):
             group, _, product_key = key.partition("|")
             for output in self._state.plan.outputs.get(group, ()):
                 if _LEVEL_OF_PREFIX[product_key[0]] in output.levels:
                     for window in output.windows:
                         if window.unit == unit:
-                            yield from self._window(entity, output, window, product_key, now_bucket, now)
+                            yield from self._window(entity, output, window, product_key, now_bucket, newest)
 
     def _window(
-        self, entity: Entity, output: KpiOutput, window: Rolling, product_key: str, now_bucket: int, now: datetime
+        self,
+        entity: Entity,
+        output: KpiOutput,
+        window: Rolling,
+        product_key: str,
+        now_bucket: int,
+        newest: dict[str, int],
     ) -> Iterable[CellRow]:
         plan = self._state.plan
         letter = ROLLING_LETTERS[window.unit]
@@ -198,12 +203,15 @@ class RollingWindows:
             width = plan.widths[position.group]
             return entity.total(live, f"{position.group}|{product_key}", width, plan.lasts[position.group])
 
+        positions = [output.numerator, *([output.denominator] if output.denominator is not None else [])]
+        last = max(newest.get(f"{position.group}|{product_key}", 0) for position in positions)
         found = figures(output, read)
         name = (output.kpi, window.name, product_key)
-        if entity.shown.get(name) == found:
+        if entity.shown.get(name) == (found, last):
             return
-        entity.shown[name] = found
-        expires_at = now + window.length * _WINDOW_UNITS[window.unit]
+        entity.shown[name] = (found, last)
+        # until then the row is right even if nobody is there to write the next one
+        expires_at = self._state.time.bucket_start(window.unit, last + window.length)
         yield _row(entity, product_key, (output.kpi, window.name, ROLLING_START), found, expires_at)
 
     def _drop_expired(self, entity: Entity, unit: Unit, now_bucket: int) -> None:
@@ -213,3 +221,13 @@ class RollingWindows:
             self._state.dropped_slots += entity.drop(letter, number)
         if not entity.rolling.get(letter):
             entity.shown = {name: found for name, found in entity.shown.items() if not name[1].endswith(unit)}
+
+
+def _newest_buckets(numbered: Mapping[int, Mapping[Path, Slot]], now_bucket: int) -> dict[str, int]:
+    """The newest bucket up to now that holds a cell, by cell key."""
+    newest: dict[str, int] = {}
+    for number, paths in numbered.items():
+        for slot in paths.values():
+            for key in slot.cells:
+                newest[key] = max(newest.get(key, 0), min(number, now_bucket))
+    return newest

@@ -11,13 +11,12 @@ from agents.intake.directory import Directory, Path
 from agents.progress.calendar import CompanyTime, month_start
 from agents.progress.cells import MONTH, REP, ROLLING_LETTERS, UNIT_OF_LETTER, Entity, Slot, blank, path_of
 from agents.progress.ledger import Credit, Member, Report, see_first
+from agents.progress.messages import MEMBER, NodeMessage, check_message
 from agents.progress.plan import MICRO, Group, LedgerSpec, Plan, day_of, product_keys
 from schemas.policy import Unit
 
-#: Level under which a member of a ledger is addressed.
-MEMBER = "member"
-#: A message from a child to its parent, JSON-ready.
-NodeMessage = dict[str, Any]
+#: Cells or entries of one message: a broker takes a megabyte, and a cell may have a few hundred bytes.
+_KEYS_PER_MESSAGE = 1_000
 
 
 class Addition(NamedTuple):
@@ -157,7 +156,12 @@ class ProgressState:
     # ------------------------------------------------------------- roll-up
 
     def take_message(self, message: NodeMessage, now_buckets: dict[Unit, int]) -> None:
-        """Enter what a child said of itself; older than what is known, or the same, it changes nothing."""
+        """Enter what a child said of itself; older than what is known, or the same, it changes nothing.
+
+        Raises:
+            ValueError: the message cannot have come from this engine; nothing was entered.
+        """
+        check_message(message, self.plan)
         if message["l"] == MEMBER:
             member = self.member(message["p"])
             if member.take(message["c"], message["s"], message["x"]):
@@ -179,12 +183,14 @@ class ProgressState:
         for name in sorted(self.changed_members):
             yield from self._credit(self.members[name], stamp)
         for slot in self.changed_slots:
-            if slot.path and slot.changed:
-                yield _upward(slot, {key: slot.cells[key] for key in slot.changed}, stamp)
+            if slot.path:
+                for portion in _portions(slot.changed):
+                    yield _upward(slot, {key: slot.cells[key] for key in portion}, stamp)
         for (rep_id, kpi, value), keys in self.changed_reports.items():
             report = self.reports[rep_id, kpi, value]
-            entries = {key: report[key] for key in keys}
-            yield {"l": MEMBER, "p": f"@{kpi}|{value}", "c": rep_id, "s": stamp, "x": entries}
+            for named in _portions(keys):
+                entries = {key: report[key] for key in named}
+                yield {"l": MEMBER, "p": f"@{kpi}|{value}", "c": rep_id, "s": stamp, "x": entries}
 
     def _credit(self, member: Member, stamp: int) -> Iterator[NodeMessage]:
         spec = self.plan.by_kpi.get(member.kpi)
@@ -202,20 +208,23 @@ class ProgressState:
             is_child: tells the children meant, by their own message keys.
         """
         for slot in _slots(self.entities.values()):
-            for child, said in slot.children.items():
-                old = {key: entry for key, entry in said.items() if entry[0] < stamp and is_child(_key_of(child))}
-                blanks = {key: blank(len(entry) - 1, self._lasts_of(key)) for key, entry in old.items()}
-                if blanks and slot.take_child(child, stamp - 1, blanks, self.plan.lasts):
-                    self.changed_slots.add(slot)
-                    if slot.bucket[0] in UNIT_OF_LETTER:
-                        self.stale_windows[slot.entity, slot.bucket[0]] = None
+            for child in [child for child in slot.children if is_child(_key_of(child))]:
+                self._forget_child(slot, child, stamp)
         for member in self.members.values():
             spec = self.plan.by_kpi.get(member.kpi)
             if spec is not None and member.forget_older(stamp, is_child, first_ever=spec.first_ever):
                 self.changed_members.add(member.id)
 
-    def _lasts_of(self, key: str) -> tuple[int, ...]:
-        return self.plan.lasts.get(key.partition("|")[0], ())
+    def _forget_child(self, slot: Slot, child: str, stamp: int) -> None:
+        said, lasts = slot.children[child], self.plan.lasts
+        old = {key: key.partition("|")[0] for key, entry in said.items() if entry[0] < stamp}
+        blanks = {key: blank(len(said[key]) - 1, lasts[group]) for key, group in old.items() if group in lasts}
+        for key in old.keys() - blanks.keys():  # of a policy not heard of yet
+            del said[key]
+        if slot.take_child(child, stamp - 1, blanks, lasts) or len(blanks) < len(old):
+            self.changed_slots.add(slot)
+            if slot.bucket[0] in UNIT_OF_LETTER:
+                self.stale_windows[slot.entity, slot.bucket[0]] = None
 
     # --------------------------------------------------------------- upkeep
 
@@ -259,6 +268,13 @@ class ProgressState:
         self.changed_members, self.speaking_next = self.speaking_next, set()
         self.changed_reports = {}
         self.dropped_slots = []
+
+
+def _portions(keys: Iterable[str]) -> Iterator[list[str]]:
+    """Keys in portions that fit into one message each."""
+    waiting = list(keys)
+    for start in range(0, len(waiting), _KEYS_PER_MESSAGE):
+        yield waiting[start : start + _KEYS_PER_MESSAGE]
 
 
 def _slots(entities: Iterable[Entity]) -> Iterator[Slot]:

@@ -24,7 +24,7 @@ from schemas.outputs import DeadLetter
 from streams.dead_letters import letter_id
 from streams.engine.sink import Block, write
 from streams.engine.store import Commit, Store
-from streams.errors import LostError, UnavailableError
+from streams.errors import InvalidError, LostError, UnavailableError
 from streams.metrics import Metrics
 from streams.producer import BulkProducer
 from streams.topics import DEAD_LETTERS, NODES
@@ -33,8 +33,8 @@ log = structlog.get_logger("checkpoint")
 
 HELD_FIELD = '["h"]'
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.1, 5.0
-#: Larger raw bytes stay out of the topic; ClickHouse keeps them whole.
-_RAW_IN_TOPIC = 400_000
+#: Larger raw bytes and keys stay out of the topic; ClickHouse keeps them whole.
+_RAW_IN_TOPIC, _KEY_IN_TOPIC = 400_000, 1_000
 
 
 @dataclass
@@ -86,6 +86,7 @@ def take_snapshot(owned: OwnedShard, stamp: int, now: datetime) -> Snapshot:
         shard=shard.number,
         token=owned.token,
         meta=_meta(owned, stamp),
+        follows=owned.stamp,
         fields=changed_fields(shard.progress) | _held_field(owned),
         dropped=dropped_fields(shard.progress),
         seen=pack(output.seen),
@@ -163,7 +164,8 @@ def letter_message(letter: DeadLetter) -> bytes:
     """A dead letter as it goes to the topic."""
     body = letter.model_dump(mode="json", exclude={"raw", "key"})
     raw = letter.raw if len(letter.raw) <= _RAW_IN_TOPIC else b""
-    return orjson.dumps(body | {"key": _b64(letter.key), "raw": _b64(raw), "raw_size": len(letter.raw)})
+    key = letter.key if len(letter.key or b"") <= _KEY_IN_TOPIC else b""
+    return orjson.dumps(body | {"key": _b64(key), "raw": _b64(raw), "raw_size": len(letter.raw)})
 
 
 class Checkpointer:
@@ -200,8 +202,8 @@ class Checkpointer:
         self._lock = asyncio.Lock()
         self._give_up_at: float | None = None
 
-    def give_up_at(self, deadline: float) -> None:
-        """Let no round, not even the running one, wait for a service beyond `deadline` (event loop time)."""
+    def give_up_at(self, deadline: float | None) -> None:
+        """Let no round, not even the running one, wait beyond `deadline` (event loop time); None takes that back."""
         self._give_up_at = deadline
 
     async def round(self, shards: Callable[[], Iterable[OwnedShard]], *, deadline: float | None = None) -> None:
@@ -220,14 +222,24 @@ class Checkpointer:
             now = datetime.now(UTC)
             live = [owned for owned in shards() if await self._owns(owned, deadline)]
             stamp = max([int(now.timestamp() * 1000), *(owned.stamp + 1 for owned in live)])
-            async with (
-                self._standstill
-            ):  # in a thread: after a rebuild it takes seconds, and Kafka wants its heartbeats
-                snapshots = await asyncio.to_thread(take_snapshots, live, stamp, now)
+            async with self._standstill:
+                snapshots = await self._taken(live, stamp, now)
             if snapshots:
                 await self._write_or_drop(snapshots, stamp, deadline)
                 self._metrics.checkpointed(now)
             self._metrics.looked()
+
+    async def _taken(self, live: list[OwnedShard], stamp: int, now: datetime) -> list[Snapshot]:
+        """The snapshots; in a thread, for after a rebuild that takes seconds, and Kafka wants its heartbeats."""
+        try:
+            return await asyncio.to_thread(take_snapshots, live, stamp, now)
+        except BaseException:
+            self._drop(live)  # some have forgotten what changed
+            raise
+
+    def _drop(self, shards: Iterable[OwnedShard]) -> None:
+        for owned in shards:
+            self._lost(owned, owned.token)
 
     async def _write_or_drop(self, snapshots: list[Snapshot], stamp: int, deadline: float | None) -> None:
         """Write a checkpoint; when that is given up, drop its shards: their memory no longer holds what it held."""
@@ -235,8 +247,7 @@ class Checkpointer:
             with self._metrics.checkpoint_seconds.time():
                 await self._write(snapshots, stamp, deadline)
         except BaseException:
-            for snapshot in snapshots:
-                self._lost(snapshot.owned, snapshot.owned.token)
+            self._drop(snapshot.owned for snapshot in snapshots)
             raise
 
     async def _owns(self, owned: OwnedShard, deadline: float | None) -> bool:
@@ -250,30 +261,39 @@ class Checkpointer:
         block = _joined(snapshots)
         if block.size:
             await self._patiently(lambda: asyncio.to_thread(write, self._client, block, stamp), deadline)
-        await self._patiently(lambda: self._produce(snapshots), deadline)
+        await self._patiently(lambda: asyncio.to_thread(self._produce, snapshots), deadline)
         kept = [snapshot for snapshot in snapshots if await self._commit(snapshot, deadline)]
         self._metrics.rows_written.inc(block.size)
         for letter in block.letters:
             self._metrics.dead_letters.labels(letter.step).inc()
         await self._committed(kept)
 
-    async def _produce(self, snapshots: list[Snapshot]) -> None:
+    def _produce(self, snapshots: list[Snapshot]) -> None:
         sent = 0
         for snapshot in snapshots:
             for key, value in snapshot.messages:
                 self._producer.send(NODES, key, value)
                 sent += 1
             for letter in snapshot.block.letters:
-                self._producer.send(DEAD_LETTERS, letter.dead_letter_id, letter_message(letter))
-                sent += 1
+                sent += self._announce(letter)
         if sent:
-            await asyncio.to_thread(self._producer.flush)
+            self._producer.flush()
+
+    def _announce(self, letter: DeadLetter) -> bool:
+        """A copy for whoever follows the topic; one the broker does not take is no reason to stop."""
+        try:
+            self._producer.send(DEAD_LETTERS, letter.dead_letter_id, letter_message(letter))
+        except InvalidError as error:
+            log.warning("a dead letter stays out of its topic", dead_letter=letter.dead_letter_id, error=str(error))
+            return False
+        return True
 
     async def _commit(self, snapshot: Snapshot, deadline: float | None) -> bool:
         try:
             await self._patiently(lambda: self._store.commit(snapshot.commit), deadline)
-        except LostError:
-            self._lost(snapshot.owned, await self._store.holder(snapshot.commit.shard))
+        except LostError as error:
+            log.warning("checkpoint refused", shard=snapshot.commit.shard, error=str(error))
+            self._lost(snapshot.owned, error.holder)
             return False
         return True
 

@@ -1,6 +1,6 @@
 """Taking a shard over: from its checkpoint, or anew from the events in ClickHouse."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,7 +11,7 @@ from clickhouse_connect.driver.client import Client
 from agents.intake.directory import Directory
 from agents.intake.rebuild import carry_over, withdraw
 from agents.intake.seen import unpack
-from agents.intake.shard import Limits, Placement, Shard, StoredEvent
+from agents.intake.shard import Held, Limits, Placement, Shard, StoredEvent
 from agents.progress.calendar import CompanyTime
 from agents.progress.outputs import RollingWindows
 from agents.progress.plan import Plan
@@ -22,6 +22,7 @@ from schemas.rows import EVENT_TABLES, EventTable
 from streams import references
 from streams.clickhouse import translated
 from streams.engine.checkpoint import HELD_FIELD, OwnedShard, held_from_wire
+from streams.engine.group import Positions
 from streams.engine.store import Stored
 from streams.settings import Settings
 from streams.topics import shard_of
@@ -32,6 +33,10 @@ _OWNERS_PER_QUERY = 1_000
 _COUNTER = "c:"
 _OFFSET = "o:"
 _FRESH = "f:"
+
+
+#: Changes when fields of the checkpoint store mean something else than before; older ones are computed anew.
+_LAYOUT = "2"
 
 
 @dataclass(frozen=True)
@@ -51,6 +56,7 @@ class Company:
             "reference_version": str(self.directory.version),
             "partitions": str(partitions),
             "cluster": cluster,
+            "layout": _LAYOUT,
         }
 
 
@@ -80,6 +86,37 @@ class Opener:
         progress = ProgressState(company.plan, company.directory, company.time)
         return Shard(Placement(number, self.partitions, shard_of), progress, self._limits)
 
+    def opened(self, number: int, token: str, stored: Stored, company: Company, kafka: Positions) -> OwnedShard:
+        """The shard as its checkpoint left it, unless checkpoint and broker do not go together.
+
+        Args:
+            number: the partition.
+            token: ownership token.
+            stored: the checkpoint.
+            company: what to compute with.
+            kafka: what the broker holds, asked for after the token was taken.
+
+        Raises:
+            UnavailableError: ClickHouse does not answer.
+        """
+        offsets = self._offsets(number, stored.meta)
+        behind = int(stored.meta.get("stamp", kafka.stamp)) < kafka.stamp
+        gone = [topic for topic, low in kafka.lowest.items() if offsets.get(topic, low) < low]
+        if behind or gone:
+            why = (
+                "Redis is behind what Kafka was told" if behind else "Kafka no longer holds what follows the checkpoint"
+            )
+            log.error(f"{why}: rebuilding from ClickHouse", shard=number, topics=gone)
+            from_ = {topic: max(offset, kafka.lowest.get(topic, 0)) for topic, offset in offsets.items()}
+            owned = self.rebuilt(number, token, company, offsets=from_, held=_held(stored))
+        else:
+            owned = self.from_checkpoint(number, token, stored, company)
+        there = owned.shard.offsets
+        if beyond := [topic for topic, end in kafka.ends.items() if there.get(topic, 0) > end]:
+            log.error("Kafka ends before the checkpoint: read from the start", shard=number, topics=beyond)
+            owned.shard.offsets = {topic: offset for topic, offset in there.items() if topic not in beyond}
+        return owned
+
     def from_checkpoint(self, number: int, token: str, stored: Stored, company: Company) -> OwnedShard:
         """The shard as its last checkpoint left it, or computed anew where that does not fit what is in force now.
 
@@ -88,8 +125,8 @@ class Opener:
         """
         labels = company.labels(self.partitions, self.cluster)
         meta = stored.meta
-        if any(meta.get(name) != labels[name] for name in ("time_zone", "partitions")):
-            return self.rebuilt(number, token, company, offsets=self._offsets(number, meta))
+        if any(meta.get(name) != labels[name] for name in ("layout", "time_zone", "partitions")):
+            return self.rebuilt(number, token, company, offsets=self._offsets(number, meta), held=_held(stored))
         owned = self._restored(number, token, stored, company)
         if meta["plan"] != labels["plan"] or self._moved(int(meta["reference_version"]), company):
             return self.rebuilt(number, token, company, old=owned)
@@ -98,10 +135,9 @@ class Opener:
     def _restored(self, number: int, token: str, stored: Stored, company: Company) -> OwnedShard:
         meta = stored.meta
         shard = self.new_shard(number, company)
-        held = stored.fields.pop(HELD_FIELD, None)
-        restore(shard.progress, stored.fields)
+        shard.held = _held(stored)
+        restore(shard.progress, {name: text for name, text in stored.fields.items() if name != HELD_FIELD})
         shard.seen.add(*unpack(stored.seen))
-        shard.held = held_from_wire(held) if held else []
         shard.counts.update({n.removeprefix(_COUNTER): int(v) for n, v in meta.items() if n.startswith(_COUNTER)})
         shard.offsets = self._offsets(number, meta)
         shard.moved = not shard.offsets  # offsets of a broker that is gone must not stand there a moment longer
@@ -137,6 +173,7 @@ class Opener:
         company: Company,
         old: OwnedShard | None = None,
         offsets: dict[str, int] | None = None,
+        held: Sequence[Held] = (),
     ) -> OwnedShard:
         """The shard computed anew from the events ClickHouse holds.
 
@@ -147,6 +184,7 @@ class Opener:
             old: the shard as it was, when only policy or reference data changed; what other shards said is kept, and
                 what it said itself and no longer holds is withdrawn.
             offsets: where reading goes on; ClickHouse holds everything below.
+            held: events below `offsets` that wait for reference data; they are in no table yet.
 
         Raises:
             UnavailableError: ClickHouse does not answer.
@@ -158,10 +196,12 @@ class Opener:
         count = shard.replay(self._stored_events(number), now)
         labels = company.labels(self.partitions, self.cluster)
         owned = OwnedShard(shard, token, RollingWindows(shard.progress), replace=True, labels=labels)
-        owned.has_no_past = old is None
-        owned.fresh = int(now.timestamp() * 1000)
-        shard.offsets = offsets or {}
-        if old is not None:
+        shard.offsets, shard.held = offsets or {}, list(held)
+        if old is None:
+            owned.has_no_past = True
+            # above whatever it ever said, even if this clock is behind the one it was said by
+            owned.stamp = owned.fresh = max(int(now.timestamp() * 1000), self._last_stamp() + 1)
+        else:
             shard.fresh = old.shard.fresh
             withdraw(old.shard.progress, shard.progress)
             shard.offsets, shard.counts, shard.held = old.shard.offsets, old.shard.counts, old.shard.held
@@ -172,6 +212,14 @@ class Opener:
             log.warning("shard rebuilt from ClickHouse", shard=number, events=count, because=why)
         shard.progress.mark_all()
         return owned
+
+    def _last_stamp(self) -> int:
+        """Highest stamp of any checkpoint that wrote figures."""
+        with translated():
+            found = self._client.query(
+                "SELECT greatest((SELECT max(version) FROM kpi_cells), (SELECT max(version) FROM node_totals))"
+            )
+        return int(found.result_rows[0][0] or 0)
 
     def _stored_events(self, number: int) -> Iterator[StoredEvent]:
         for kind, table in EVENT_TABLES.items():
@@ -193,3 +241,9 @@ class Opener:
                 row: dict[str, Any]
                 for row in block.to_pylist():
                     yield StoredEvent(kind, table.to_event(row), row["content_hash"])
+
+
+def _held(stored: Stored) -> list[Held]:
+    """Events that waited for reference data when the checkpoint was taken."""
+    text = stored.fields.get(HELD_FIELD)
+    return held_from_wire(text) if text else []

@@ -18,6 +18,7 @@ from streams.clickhouse import translated
 _EPOCH_ORDINAL = 719_163
 _AMOUNT = pa.decimal128(38, 6)
 _AMOUNT_BYTES = 16
+_LARGEST = 10**38 - 1
 _INSERT_SETTINGS = {"max_partitions_per_insert_block": 0}
 _ROWS_PER_INSERT = 100_000
 
@@ -97,7 +98,7 @@ def _cell_table(rows: Sequence[CellRow], owner: dict[str, list[str]], stamp: int
         "product_level": pa.array([row.product_level for row in rows], pa.string()),
         "product_key": pa.array([row.product_key for row in rows], pa.string()),
         "value": amounts([row.value for row in rows]),
-        "numerator": amounts([row.numerator for row in rows]),
+        "numerator": amounts([max(-_LARGEST, min(row.numerator, _LARGEST)) for row in rows]),
         "denominator": amounts([row.denominator for row in rows]),
         "events": pa.array([row.events for row in rows], pa.uint64()),
         "version": pa.array([stamp] * len(rows), pa.uint64()),
@@ -108,12 +109,12 @@ def _cell_table(rows: Sequence[CellRow], owner: dict[str, list[str]], stamp: int
 
 
 def amounts(values: Iterable[int | None]) -> Any:
-    """Micro-units as a Decimal(38, 6) column, without making a Decimal of each.
+    """Micro-units as a Decimal(38, 6) column, without making a Decimal of each; one beyond 38 digits is left empty.
 
-    >>> amounts([1_500_000, None, -1]).to_pylist()
-    [Decimal('1.500000'), None, Decimal('-0.000001')]
+    >>> amounts([1_500_000, None, -1, 10**38]).to_pylist()
+    [Decimal('1.500000'), None, Decimal('-0.000001'), None]
     """
-    held = list(values)
+    held = [value if value is not None and abs(value) <= _LARGEST else None for value in values]
     data = b"".join((value or 0).to_bytes(_AMOUNT_BYTES, "little", signed=True) for value in held)
     column = pa.Array.from_buffers(_AMOUNT, len(held), [None, pa.py_buffer(data)])
     if any(value is None for value in held):

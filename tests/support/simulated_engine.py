@@ -25,6 +25,7 @@ from schemas.policy import KpiPolicy
 from schemas.reference import Reference
 from schemas.rows import EVENT_TABLES
 from streams.engine.checkpoint import OwnedShard, Snapshot, take_snapshot
+from streams.engine.group import Positions
 from streams.engine.opening import Company, Opener
 from streams.engine.store import Commit, Stored
 from streams.settings import Settings
@@ -75,20 +76,26 @@ def _amount(value: int | None) -> Decimal | None:
 
 
 class StoreOfDicts:
-    """Redis: state and offsets of every shard, written whole or not at all."""
+    """Redis: state and offsets of every shard, written whole or not at all; it may be set back."""
 
     def __init__(self) -> None:
         self.shards: dict[int, Stored] = {}
+        self.earlier: dict[int, list[Stored]] = defaultdict(list)
 
-    def commit(self, commit: Commit) -> None:
+    def commit(self, commit: Commit) -> bool:
+        """Write, unless the commit builds on one that is gone."""
         held = self.shards.get(commit.shard, Stored({}, {}, []))
+        if not commit.replace and int(held.meta.get("stamp", 0)) != commit.follows:
+            return False
+        self.earlier[commit.shard] = [*self.earlier[commit.shard][-3:], held]
         fields = {} if commit.replace else dict(held.fields)
         fields |= commit.fields
         for name in commit.dropped:
             fields.pop(name, None)
         seen = [*([] if commit.replace else held.seen), commit.seen]
-        meta = held.meta | {name: str(value) for name, value in commit.meta.items()}
+        meta = ({} if commit.replace else held.meta) | {name: str(value) for name, value in commit.meta.items()}
         self.shards[commit.shard] = Stored(meta, fields, seen)
+        return True
 
     def read(self, shard: int) -> Stored:
         held = self.shards.get(shard, Stored({}, {}, []))
@@ -105,6 +112,9 @@ class OpenerFromTableau(Opener):
     def before(self, version: int, directory: Directory) -> None:
         """What `version` of the reference data said."""
         self._before[version] = directory
+
+    def _last_stamp(self) -> int:
+        return max((stamp for stamp, _ in self._tableau.cells.values()), default=0)
 
     def _stored_events(self, number: int) -> Iterator[StoredEvent]:
         for kind, held in self._tableau.events.items():
@@ -143,6 +153,9 @@ class SimulatedEngine:
         for message in messages:
             self.send(message.topic, message.key, message.value)
         self.stamp = 1
+        self.asked = 0
+        self.told_kafka: dict[int, int] = {}
+        self.owned: dict[int, OwnedShard] = {}
         self.owned = {number: self.open(number) for number in range(partitions)}
 
     def _company(self, references: list[Reference], version: int) -> Company:
@@ -159,11 +172,17 @@ class SimulatedEngine:
     def open(self, number: int) -> OwnedShard:
         """Take a shard over: from the store, or rebuilt."""
         self.now += timedelta(milliseconds=10)
-        owned = self.opener.from_checkpoint(number, "token", self.store.read(number), self.company)
+        kafka = Positions(
+            lowest=dict.fromkeys(SHARD_TOPICS, 0),
+            ends={topic: len(self.log[topic, number]) for topic in SHARD_TOPICS},
+            stamp=self.told_kafka.get(number, 0),
+        )
+        owned = self.opener.opened(number, "token", self.store.read(number), self.company, kafka)
         if owned.has_no_past:
-            owned.fresh = self.stamp = self.stamp + 1
-        for topic in SHARD_TOPICS:
-            owned.shard.offsets.setdefault(topic, 0)
+            owned.fresh = owned.stamp = self.stamp = self.stamp + 1
+            self.asked += 1
+            owned.resend = self.asked
+        owned.shard.offsets = kafka.lowest | owned.shard.offsets
         return owned
 
     def take(self, number: int, topic: str, most: int) -> int:
@@ -181,6 +200,9 @@ class SimulatedEngine:
         self.stamp += 1
         owned = self.owned[number]
         owned.shard.release(self.now)
+        if owned.resend < self.asked:
+            owned.shard.progress.mark_all()
+            owned.resend = self.asked
         snapshot = take_snapshot(owned, self.stamp, self.now)
         if crash == "before":
             self.owned[number] = self.open(number)
@@ -194,7 +216,15 @@ class SimulatedEngine:
         if crash == "after messages":
             self.owned[number] = self.open(number)
             return
-        self.store.commit(snapshot.commit)
+        if not self.store.commit(snapshot.commit):
+            self.owned[number] = self.open(number)
+        elif crash != "after commit":
+            self.told_kafka[number] = self.stamp
+
+    def set_back(self, number: int) -> None:
+        """Redis loses the last checkpoints of a shard under the worker that holds it."""
+        if earlier := self.store.earlier[number]:
+            self.store.shards[number] = self.rng.choice(earlier)
 
     def lose_redis(self) -> None:
         """Every shard loses its state and everybody says everything again."""
@@ -205,9 +235,6 @@ class SimulatedEngine:
         """One shard loses its state; the others say everything again."""
         self.store.shards.pop(number, None)
         self.owned[number] = self.open(number)
-        for other, owned in self.owned.items():
-            if other != number:
-                owned.shard.progress.mark_all()
 
     def adopt(self, references: list[Reference], version: int) -> None:
         """Other reference data: every shard is computed anew, what it said before is taken back."""

@@ -30,8 +30,10 @@ def run(one: Company, seed: int, policy: KpiPolicy = POLICY, *, losses: bool = T
             engine.checkpoint(number)
         elif chance < 0.96 or not losses:
             engine.checkpoint(number, rng.choice(CRASHES))
-        elif chance < 0.98:
+        elif chance < 0.975:
             engine.lose_shard(number)
+        elif chance < 0.99:
+            engine.set_back(number)
         else:
             engine.lose_redis()
     engine.drain()
