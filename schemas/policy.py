@@ -5,7 +5,8 @@ period, representative, organisation node and product.
 """
 
 import re
-from typing import Annotated, Any, Literal, Self
+from decimal import Decimal
+from typing import Annotated, Any, Literal, Self, get_args, get_origin
 
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -74,6 +75,11 @@ class Condition(Model):
     below: float | None = None
     at_most: float | None = None
     present: bool | None = None
+
+    @property
+    def is_bound(self) -> bool:
+        """Whether it compares by size."""
+        return any(bound is not None for bound in (self.above, self.at_least, self.below, self.at_most))
 
 
 def _parse_condition(value: object) -> object:
@@ -230,10 +236,30 @@ def check_fields(source: str, value: str | None, where: Where, date: str, *, dis
         raise ValueError(msg)
     for name in [*where, *([distinct] if distinct else [])]:
         _check_name(source, name, fields)
+    for name, condition in where.items():
+        if condition.is_bound and not _is_number(source, name):
+            msg = f"{name} of a {source} is no number: compare it with values or `in`, not with above or below"
+            raise ValueError(msg)
     days = [name for name in fields if name.endswith(("_at", "_on")) and name != "recorded_at"]
     if date not in days:
         msg = f"a {source} has no date {date!r}: it has {', '.join(days)}"
         raise ValueError(msg)
+
+
+def _is_number(source: str, name: str) -> bool:
+    if name == "duration_minutes":
+        return True
+    head, dot, tail = name.partition(".")
+    model = REFERENCE_MODELS[head] if dot else EVENT_MODELS[source]
+    return _holds_number(model.model_fields[tail or head].annotation)
+
+
+def _holds_number(annotation: Any) -> bool:
+    """Whether a field of this type is a number, or empty."""
+    parts = get_args(annotation)
+    if get_origin(annotation) is tuple or not parts:
+        return annotation in {int, float, Decimal}
+    return any(_holds_number(part) for part in parts)
 
 
 def _check_name(source: str, name: str, fields: Any) -> None:

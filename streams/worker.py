@@ -144,6 +144,9 @@ class EngineService(Service):  # type: ignore[misc] # mode has no types
                 log.debug("no news", error=str(error))
                 subscribed = False
                 await asyncio.sleep(1)
+            except PulseError as error:  # published by somebody with a newer version of this program
+                log.error("the newest policy or reference data cannot be used; going on as before", error=str(error))
+                await asyncio.sleep(_LOOK_FOR_NEWS_S)
 
     async def _load_news(self) -> None:
         company = self._intake.holding.company

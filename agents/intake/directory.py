@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from schemas.events import EVENT_MODELS, Visit
+from schemas.events import EVENT_MODELS, Activity, Visit
 from schemas.reference import LEVELS, Hcp, Institution, OrganisationNode, Product, Reference, Rep
 
 Row = TypeVar("Row", bound=Reference)
@@ -126,9 +126,8 @@ class Directory:
             for field, word, table in _NAMED_BY[event.kind_name]
             if (value := getattr(event, field)) is not None and value not in getattr(self, table)
         ]
-        if event.kind_name == Visit.kind_name:
-            missing += [f"product {item.product_id}" for item in event.details if item.product_id not in self.products]
-        return missing
+        products = _listed_products(event)
+        return missing + [f"product {product}" for product in products if product not in self.products]
 
     def places_alike(self, other: "Directory", kinds: Iterable[str] = ()) -> bool:
         """Whether `other` puts every rep and product of this directory where this one does, on every day.
@@ -187,6 +186,13 @@ _REP_PLACE: tuple[str, ...] = ("team_id",)
 _NODE_PLACE: tuple[str, ...] = ("level", "parent_id")
 #: What decides which line a product's figures roll up to.
 _LINE: tuple[str, ...] = ("line_id",)
+
+
+def _listed_products(event: Any) -> Iterable[str]:
+    """Products an event names in lists."""
+    if event.kind_name == Visit.kind_name:
+        return dict.fromkeys(item.product_id for item in (*event.details, *event.samples))
+    return event.product_ids if event.kind_name == Activity.kind_name else ()
 
 
 def _changes(timeline: Timeline[Any] | None, names: tuple[str, ...]) -> list[tuple[date, tuple[Any, ...]]]:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from agents.intake.decode import RefusedError, check_time, decode
+from agents.intake.directory import Directory
 from agents.intake.seen import Seen, content_hash, identity_hash
 from agents.progress.snapshot import loads
 from agents.progress.state import ProgressState
@@ -125,9 +126,13 @@ class Shard:
         """Next offset to read by topic; what lies below is contained in the state."""
         self.fresh: dict[int, int] = {}
         """Stamp from which each shard speaks without a past, as far as this shard was told; older words are void."""
+        self.unusable = ""
+        """The last stored event that the present policy cannot compute with, and why."""
         self.moved = False
         """Whether anything changed since the last checkpoint."""
         self._good_keys: set[bytes] = set()
+        self._tried_with: Directory | None = None
+        """Reference data the held events were last tried with."""
 
     @property
     def number(self) -> int:
@@ -154,12 +159,30 @@ class Shard:
         self.offsets[topic] = records[-1].offset + 1
         self.moved = True
 
+    def must_release(self, now: datetime) -> bool:
+        """Whether trying held events again could change anything."""
+        return bool(self.held) and (self._tried_with is not self.progress.directory or self.held_until <= now)
+
+    @property
+    def held_until(self) -> datetime:
+        """When the first of the held events has waited long enough."""
+        return min(item.until for item in self.held)
+
     def release(self, now: datetime) -> None:
         """Try held events again: known by now they enter, past their time they become dead letters."""
+        if not self.must_release(now):
+            return
+        self._tried_with = self.progress.directory
         waiting, self.held = self.held, []
         by_topic: dict[str, list[_Candidate]] = defaultdict(list)
         for item in waiting:
-            event = decode(MODEL_OF_TOPIC[item.topic].kind_name, item.record.value, self.limits.max_bytes)
+            kind = MODEL_OF_TOPIC[item.topic].kind_name
+            try:  # limits and partitions may be others than when it came
+                event = decode(kind, item.record.value, self.limits.max_bytes)
+                self._check_key(event, item.record.key)
+            except RefusedError as error:
+                self._refuse(item.topic, item.record, error.step, "InvalidError", str(error))
+                continue
             missing = self.progress.directory.unknown(event)
             if not missing:
                 by_topic[item.topic].append(self._candidate(item.topic, item.record, event))
@@ -274,8 +297,15 @@ class Shard:
             identity = identity_hash(kind, event.owner, event.event_id)
             if identity not in entered:
                 entered[identity] = content
-                if isinstance(event, RepEvent):
-                    self.progress.add_event(kind, event, buckets)
+                self._enter_again(kind, event, buckets)
         self.seen.add(np.array(list(entered), np.uint64), np.array(list(entered.values()), np.uint64))
         self.output.seen += entered.items()
         return len(entered)
+
+    def _enter_again(self, kind: str, event: Any, buckets: dict[Unit, int]) -> None:
+        try:
+            if isinstance(event, RepEvent):
+                self.progress.add_event(kind, event, buckets)
+        except Exception as error:  # a new policy cannot compute with an event that an older one took
+            self.counts["not_computed"] += 1
+            self.unusable = f"{kind} {event.event_id}: {type(error).__name__}: {error}"

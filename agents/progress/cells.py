@@ -63,6 +63,7 @@ class Slot:
                 self.changed.add(key)
             else:  # of a policy not heard of yet, or no more: kept, and added up once it is in force
                 self.cells.pop(key, None)
+                self.changed.discard(key)
         return moved
 
     def fill(self, lasts: dict[str, tuple[int, ...]]) -> None:

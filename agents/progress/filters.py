@@ -64,13 +64,19 @@ def _test(condition: Condition) -> Callable[[Any], bool]:
         wanted = condition.present
         checks.append(lambda value: (value is not None) is wanted)
     if condition.in_ is not None:
-        allowed = frozenset(condition.in_)
+        allowed = _exactly(condition.in_)
         checks.append(lambda value: value in allowed)
     if condition.not_in is not None:
-        refused = frozenset(condition.not_in)
+        refused = _exactly(condition.not_in)
         checks.append(lambda value: value not in refused)
     checks += [_compare(bound, holds) for bound, holds in _bounds(condition)]
     return lambda value: all(check(value) for check in checks)
+
+
+def _exactly(values: Iterable[Any]) -> frozenset[Any]:
+    """The values, and the numbers as they are written in the policy, besides their binary neighbours."""
+    listed = list(values)
+    return frozenset([*listed, *(Decimal(str(value)) for value in listed if isinstance(value, float))])
 
 
 def _compare(bound: float, holds: Callable[[Any, Any], bool]) -> Callable[[Any], bool]:

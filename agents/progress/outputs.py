@@ -216,7 +216,7 @@ class RollingWindows:
 
     def _drop_expired(self, entity: Entity, unit: Unit, now_bucket: int) -> None:
         letter = ROLLING_LETTERS[unit]
-        oldest = now_bucket - self._state.plan.horizon[unit]
+        oldest = now_bucket - self._state.plan.horizon.get(unit, 0)
         for number in [number for number in entity.rolling.get(letter, {}) if number <= oldest]:
             self._state.dropped_slots += entity.drop(letter, number)
         if not entity.rolling.get(letter):

@@ -149,7 +149,7 @@ class ProgressState:
     def _see_plain(self, report: Report, keys: list[str], rep_id: str, day: int) -> set[str]:
         path = [list(node) for node in self.directory.path(rep_id, day)]
         entries = {f"{key}|{month_start(day)}|{path}": [1, key, month_start(day), path] for key in keys}
-        moved = {name for name in entries if name not in report}
+        moved = {name for name in entries if name not in report or not report[name][0]}  # new, or withdrawn
         report.update({name: entries[name] for name in moved})
         return moved
 
@@ -211,8 +211,7 @@ class ProgressState:
             for child in [child for child in slot.children if is_child(_key_of(child))]:
                 self._forget_child(slot, child, stamp)
         for member in self.members.values():
-            spec = self.plan.by_kpi.get(member.kpi)
-            if spec is not None and member.forget_older(stamp, is_child, first_ever=spec.first_ever):
+            if member.forget_older(stamp, is_child):
                 self.changed_members.add(member.id)
 
     def _forget_child(self, slot: Slot, child: str, stamp: int) -> None:
@@ -227,6 +226,14 @@ class ProgressState:
                 self.stale_windows[slot.entity, slot.bucket[0]] = None
 
     # --------------------------------------------------------------- upkeep
+
+    def learn(self, directory: Directory) -> None:
+        """Go on with reference data that leaves the past alone; credits of reps not known before find their nodes."""
+        unknown = directory.reps.keys() - self.directory.reps.keys()
+        self.directory = directory
+        self.changed_members |= {
+            member.id for member in self.members.values() if not unknown.isdisjoint(member.reports)
+        }
 
     def entity(self, level: str, entity_id: str) -> Entity:
         """The entity, made when missing."""

@@ -7,7 +7,7 @@ from which reading on repeats only absolute values. A service that is away is wa
 
 import asyncio
 import base64
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -31,7 +31,8 @@ from streams.topics import DEAD_LETTERS, NODES
 
 log = structlog.get_logger("checkpoint")
 
-HELD_FIELD = '["h"]'
+#: Beginning of the names of fields that hold one waiting event each.
+HELD_PREFIX = '["h"'
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.1, 5.0
 #: Larger raw bytes and keys stay out of the topic; ClickHouse keeps them whole.
 _RAW_IN_TOPIC, _KEY_IN_TOPIC = 400_000, 1_000
@@ -56,7 +57,8 @@ class OwnedShard:
     """Whether it was rebuilt with nothing kept, so that the others must tell it their totals again."""
     labels: dict[str, str] = field(default_factory=dict)
     """What the state was made with: policy, reference data, broker, partitions."""
-    held_before: int = 0
+    held_before: tuple[Held, ...] = ()
+    """Events that waited at the last checkpoint."""
 
 
 @dataclass
@@ -81,20 +83,21 @@ def take_snapshot(owned: OwnedShard, stamp: int, now: datetime) -> Snapshot:
     origin = {"h": shard.number, "f": owned.fresh}
     messages = [(message["p"], dumps(message | origin)) for message in shard.progress.messages(stamp)]
     output, shard.output = shard.output, Output()
-    block = Block(dict(output.rows), changed_rows(shard.progress) + rolling, _letters(shard, output.letters, now))
+    new_held, gone = _held_fields(owned)
+    block = Block(dict(output.rows), changed_rows(shard.progress) + rolling, _letters(owned, output.letters, now))
     commit = Commit(
         shard=shard.number,
         token=owned.token,
         meta=_meta(owned, stamp),
         follows=owned.stamp,
-        fields=changed_fields(shard.progress) | _held_field(owned),
-        dropped=dropped_fields(shard.progress),
+        fields=changed_fields(shard.progress) | new_held,
+        dropped=[*dropped_fields(shard.progress), *gone],
         seen=pack(output.seen),
         replace=owned.replace,
     )
     shard.progress.settle()
     shard.moved = False
-    owned.stamp, owned.replace, owned.held_before = stamp, False, len(shard.held)
+    owned.stamp, owned.replace, owned.held_before = stamp, False, tuple(shard.held)
     return Snapshot(owned, block, messages, commit)
 
 
@@ -113,24 +116,41 @@ def _meta(owned: OwnedShard, stamp: int) -> dict[str, str | int]:
     }
 
 
-def _held_field(owned: OwnedShard) -> dict[str, bytes]:
-    held = owned.shard.held
-    if not held and not owned.held_before:
-        return {}
-    return {HELD_FIELD: orjson.dumps([_held_to_wire(item) for item in held])}
+def _held_fields(owned: OwnedShard) -> tuple[dict[str, bytes], Iterable[str]]:
+    """Fields of events that wait since the last checkpoint, and names of those that wait no more."""
+    held, before = owned.shard.held, owned.held_before
+    if (
+        not owned.replace
+        and len(held) == len(before)
+        and all(one is other for one, other in zip(held, before, strict=True))
+    ):
+        return {}, ()
+    now = {held_name(item): item for item in held}
+    known = set() if owned.replace else {held_name(item) for item in before}
+    return {name: _held_to_wire(item) for name, item in now.items() if name not in known}, known - now.keys()
 
 
-def _held_to_wire(item: Held) -> list[Any]:
+def held_name(item: Held) -> str:
+    """Field of a waiting event; a place in Kafka is its own."""
+    return orjson.dumps(["h", item.topic, item.record.offset]).decode()
+
+
+def _held_to_wire(item: Held) -> bytes:
     key, value, offset = item.record
-    return [item.topic, _b64(key), _b64(value), offset, item.until.isoformat()]
+    return orjson.dumps([item.topic, _b64(key), _b64(value), offset, item.until.isoformat()])
 
 
-def held_from_wire(text: bytes) -> list[Held]:
-    """Events that waited for reference data at the last checkpoint."""
-    return [
-        Held(topic, Record(_unb64(key), _unb64(value), offset), datetime.fromisoformat(until))
-        for topic, key, value, offset, until in orjson.loads(text)
-    ]
+def held_from_wire(fields: Mapping[str, bytes]) -> list[Held]:
+    """Events that waited for reference data at the last checkpoint, in the order of their topics."""
+    return sorted(
+        (
+            Held(topic, Record(_unb64(key), _unb64(value), offset), datetime.fromisoformat(until))
+            for name, text in fields.items()
+            if name.startswith(HELD_PREFIX)
+            for topic, key, value, offset, until in [orjson.loads(text)]
+        ),
+        key=lambda item: (item.topic, item.record.offset),
+    )
 
 
 def _b64(data: bytes | None) -> str | None:
@@ -141,14 +161,17 @@ def _unb64(text: str | None) -> bytes | None:
     return None if text is None else base64.b64decode(text)
 
 
-def _letters(shard: Shard, letters: Iterable[Letter], now: datetime) -> list[DeadLetter]:
+def _letters(owned: OwnedShard, letters: Iterable[Letter], now: datetime) -> list[DeadLetter]:
+    number, cluster = owned.shard.number, owned.labels.get("cluster", "")  # another broker counts from 0 again
     return [
         DeadLetter(
-            dead_letter_id=letter_id("stream", letter.topic, shard.number, letter.record.offset, letter.record.value),
+            dead_letter_id=letter_id(
+                "stream", cluster, letter.topic, number, letter.record.offset, letter.record.value
+            ),
             at=now,
             origin="stream",
             topic=letter.topic,
-            partition=shard.number,
+            partition=number,
             offset=letter.record.offset,
             key=letter.record.key,
             raw=letter.record.value or b"",

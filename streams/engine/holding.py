@@ -203,7 +203,7 @@ class Holding:
 
     async def _relabel(self, owned: OwnedShard) -> None:
         async with self.standstill:
-            owned.shard.progress.directory = self.company.directory
+            owned.shard.progress.learn(self.company.directory)
             owned.labels = self._labels()
             owned.shard.moved = True
 

@@ -178,8 +178,9 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has no
         asked = await self._store.resend_round()
         async with self.holding.standstill:
             live = self.holding.live()  # a frozen one is being read by a thread
-            if any(owned.shard.held or owned.resend < asked for owned in live):
-                await asyncio.to_thread(_catch_up, live, asked, datetime.now(UTC))  # may take seconds
+            now = datetime.now(UTC)
+            if any(owned.shard.must_release(now) or owned.resend < asked for owned in live):
+                await asyncio.to_thread(_catch_up, live, asked, now)  # may take seconds
         self._show()
 
     async def _checkpoint(self, shards: Callable[[], Iterable[OwnedShard]], deadline: float | None = None) -> None:
@@ -248,8 +249,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has no
 def _catch_up(shards: Iterable[OwnedShard], asked: int, now: datetime) -> None:
     """Try held events again, and say everything again where it was asked for."""
     for owned in shards:
-        if owned.shard.held:
-            owned.shard.release(now)
+        owned.shard.release(now)
         if owned.resend < asked:
             owned.shard.progress.mark_all()
             owned.resend, owned.shard.moved = asked, True

@@ -21,7 +21,7 @@ from schemas.events import EVENT_MODELS
 from schemas.rows import EVENT_TABLES, EventTable
 from streams import references
 from streams.clickhouse import translated
-from streams.engine.checkpoint import HELD_FIELD, OwnedShard, held_from_wire
+from streams.engine.checkpoint import HELD_PREFIX, OwnedShard, held_from_wire
 from streams.engine.group import Positions
 from streams.engine.store import Stored
 from streams.settings import Settings
@@ -108,7 +108,7 @@ class Opener:
             )
             log.error(f"{why}: rebuilding from ClickHouse", shard=number, topics=gone)
             from_ = {topic: max(offset, kafka.lowest.get(topic, 0)) for topic, offset in offsets.items()}
-            owned = self.rebuilt(number, token, company, offsets=from_, held=_held(stored))
+            owned = self.rebuilt(number, token, company, offsets=from_, held=held_from_wire(stored.fields))
         else:
             owned = self.from_checkpoint(number, token, stored, company)
         there = owned.shard.offsets
@@ -125,18 +125,23 @@ class Opener:
         """
         labels = company.labels(self.partitions, self.cluster)
         meta = stored.meta
-        if any(meta.get(name) != labels[name] for name in ("layout", "time_zone", "partitions")):
-            return self.rebuilt(number, token, company, offsets=self._offsets(number, meta), held=_held(stored))
+        if any(meta.get(name) != labels[name] for name in ("layout", "partitions")):
+            held = held_from_wire(stored.fields)
+            return self.rebuilt(number, token, company, offsets=self._offsets(number, meta), held=held)
         owned = self._restored(number, token, stored, company)
-        if meta["plan"] != labels["plan"] or self._moved(int(meta["reference_version"]), company):
+        if any(meta[name] != labels[name] for name in ("plan", "time_zone")):
             return self.rebuilt(number, token, company, old=owned)
+        if (version := int(meta["reference_version"])) != company.directory.version:
+            if self._moved(version, company):
+                return self.rebuilt(number, token, company, old=owned)
+            owned.shard.progress.changed_members.update(owned.shard.progress.members)  # reps it did not know then
         return owned
 
     def _restored(self, number: int, token: str, stored: Stored, company: Company) -> OwnedShard:
         meta = stored.meta
         shard = self.new_shard(number, company)
-        shard.held = _held(stored)
-        restore(shard.progress, {name: text for name, text in stored.fields.items() if name != HELD_FIELD})
+        shard.held = held_from_wire(stored.fields)
+        restore(shard.progress, {n: text for n, text in stored.fields.items() if not n.startswith(HELD_PREFIX)})
         shard.seen.add(*unpack(stored.seen))
         shard.counts.update({n.removeprefix(_COUNTER): int(v) for n, v in meta.items() if n.startswith(_COUNTER)})
         shard.offsets = self._offsets(number, meta)
@@ -145,7 +150,7 @@ class Opener:
         labels = company.labels(self.partitions, self.cluster)
         owned = OwnedShard(shard, token, RollingWindows(shard.progress), stamp=int(meta["stamp"]), labels=labels)
         owned.resend, owned.fresh = int(meta["resend"]), int(meta["fresh"])
-        owned.held_before = len(shard.held)
+        owned.held_before = tuple(shard.held)
         for entity in shard.progress.entities.values():
             shard.progress.stale_windows |= {(entity, letter): None for letter in entity.rolling}
         return owned
@@ -159,8 +164,6 @@ class Opener:
 
     def _moved(self, version: int, company: Company) -> bool:
         """Whether the reference data published since `version` put a rep or a product elsewhere in the past."""
-        if version == company.directory.version:
-            return False
         before = self._before.get(version)
         if before is None:
             before = self._before[version] = Directory(references.load(self._client, version), version)
@@ -210,6 +213,13 @@ class Opener:
         if count:
             why = "policy or reference data changed" if old is not None else "no usable checkpoint in Redis"
             log.warning("shard rebuilt from ClickHouse", shard=number, events=count, because=why)
+        if failed := shard.counts["not_computed"]:
+            log.error(
+                "stored events do not fit the policy and are left out: mend the policy and publish it",
+                shard=number,
+                events=failed,
+                such_as=shard.unusable,
+            )
         shard.progress.mark_all()
         return owned
 
@@ -241,9 +251,3 @@ class Opener:
                 row: dict[str, Any]
                 for row in block.to_pylist():
                     yield StoredEvent(kind, table.to_event(row), row["content_hash"])
-
-
-def _held(stored: Stored) -> list[Held]:
-    """Events that waited for reference data when the checkpoint was taken."""
-    text = stored.fields.get(HELD_FIELD)
-    return held_from_wire(text) if text else []

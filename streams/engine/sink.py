@@ -54,7 +54,7 @@ def write(client: Client, block: Block, stamp: int) -> None:
         InvalidError: ClickHouse refuses the rows.
     """
     for kind, rows in block.events.items():
-        _insert(client, EVENT_TABLES[kind].table, _event_table(kind, rows))
+        _insert(client, EVENT_TABLES[kind].table, event_table(kind, rows))
     at = datetime.fromtimestamp(stamp / 1000, UTC)
     reps = [row for row in block.cells if row.level == REP]
     nodes = [row for row in block.cells if row.level != REP]
@@ -74,7 +74,8 @@ def _insert(client: Client, table: str, data: Any) -> None:
             client.insert_arrow(table, data.slice(start, _ROWS_PER_INSERT), settings=_INSERT_SETTINGS)
 
 
-def _event_table(kind: str, rows: Sequence[Row]) -> Any:
+def event_table(kind: str, rows: Sequence[Row]) -> Any:
+    """Rows of an event kind, technical columns included, as the Arrow table that is inserted."""
     schema = EVENT_TABLES[kind].arrow_schema()
     columns = list(zip(*rows, strict=True))
     names = schema.names
