@@ -13,6 +13,7 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from schemas.events import EVENT_MODELS
+from schemas.lights import LightPolicy
 from schemas.mapping import Mapping
 from schemas.outputs import DeadLetter
 from schemas.policy import KpiPolicy
@@ -27,6 +28,7 @@ PUBLISHED: dict[str, type[BaseModel]] = {
     "dead-letter": DeadLetter,
     "import-mapping": Mapping,
     "policy-kpis": KpiPolicy,
+    "policy-lights": LightPolicy,
 }
 
 

@@ -6,23 +6,25 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 from clickhouse_connect.driver.client import Client
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
+from schemas.lights import LightPolicy
 from schemas.policy import KpiPolicy
 from streams.clickhouse import translated
 from streams.errors import InvalidError, UsageError
 
 TABLE = "policy_versions"
-KPIS = "kpis"
-KPI_FILE = "kpis.yaml"
+KPIS, LIGHTS = "kpis", "lights"
+KPI_FILE, LIGHT_FILE = "kpis.yaml", "lights.yaml"
 _COLUMNS = ("policy", "version", "hash", "effective_from", "published_at", "author", "text")
 _MISTAKES_SHOWN = 5
 #: ClickHouse keeps moments from here on.
 _FIRST_MOMENT = datetime(1900, 1, 1, tzinfo=UTC)
+_Policy = TypeVar("_Policy", bound=BaseModel)
 
 
 @dataclass(frozen=True)
@@ -67,13 +69,13 @@ class Version:
     text: str
 
 
-def read(folder: Path) -> str:
-    """Text of the KPI policy in `folder`.
+def read(folder: Path, file: str = KPI_FILE) -> str:
+    """Text of a policy in `folder`.
 
     Raises:
         UsageError: there is none, or it cannot be read.
     """
-    path = folder / KPI_FILE
+    path = folder / file
     try:
         return path.read_text("utf-8")
     except FileNotFoundError:
@@ -91,6 +93,19 @@ def parse(text: str, name: str = KPI_FILE) -> KpiPolicy:
     Raises:
         PolicyError: with every mistake and its place.
     """
+    return _parsed(KpiPolicy, text, name, "it needs a list `kpis`")
+
+
+def parse_lights(text: str, name: str = LIGHT_FILE) -> LightPolicy:
+    """The policy of lights in `text`; `name` is the file that messages point at.
+
+    Raises:
+        PolicyError: with every mistake and its place.
+    """
+    return _parsed(LightPolicy, text, name, "it needs `defaults` or `kpis`")
+
+
+def _parsed(model: type[_Policy], text: str, name: str, needs: str) -> _Policy:
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
@@ -98,10 +113,10 @@ def parse(text: str, name: str = KPI_FILE) -> KpiPolicy:
     except yaml.reader.ReaderError as error:
         raise PolicyError([_unreadable(error, text, name)]) from None
     if root is None:
-        raise PolicyError([Mistake(name, 0, 0, "is empty: it needs a list `kpis`")])
+        raise PolicyError([Mistake(name, 0, 0, f"is empty: {needs}")])
     mistakes = [_at(name, node, f"{key} stands twice: remove one") for key, node in _repeated(root)]
     try:
-        policy = KpiPolicy.model_validate(yaml.safe_load(text))
+        policy = model.model_validate(yaml.safe_load(text))
     except yaml.MarkedYAMLError as error:
         raise PolicyError([*mistakes, _yaml_mistake(error, name)]) from None
     except ValidationError as error:
@@ -110,6 +125,12 @@ def parse(text: str, name: str = KPI_FILE) -> KpiPolicy:
     if mistakes:
         raise PolicyError(mistakes)
     return policy
+
+
+def mistake_at(text: str, name: str, loc: Sequence[int | str], what: str) -> Mistake:
+    """A mistake at a place of a text that is valid YAML, for example at `("kpis", "visits")`."""
+    root: Any = yaml.compose(text, Loader=yaml.SafeLoader)
+    return _mistake(name, root, loc, what)
 
 
 def load(folder: Path) -> KpiPolicy:
@@ -143,8 +164,7 @@ def publish(
         InvalidError: somebody else published another text at the same moment.
         UnavailableError: ClickHouse does not answer.
     """
-    if policy == KPIS:
-        parse(text)
+    _PARSERS[policy](text)
     now = datetime.now(UTC)
     _check_moment(effective_from, now)
     digest = digest_of(text)
@@ -180,15 +200,28 @@ def current(client: Client) -> tuple[int, KpiPolicy]:
     return found.version, parse(found.text, f"published KPI policy {found.version}")
 
 
-def newest_version(client: Client) -> int:
-    """Version of the newest KPI policy; 0 before the first.
+def current_lights(client: Client) -> tuple[int, LightPolicy]:
+    """Version and content of the newest policy of lights; 0 and what is built in before the first.
+
+    Raises:
+        UsageError: what is published cannot be read by this version.
+        UnavailableError: ClickHouse does not answer.
+    """
+    found = newest(client, LIGHTS)
+    if found is None:
+        return 0, LightPolicy()
+    return found.version, parse_lights(found.text, f"published light policy {found.version}")
+
+
+def newest_version(client: Client, policy: str = KPIS) -> int:
+    """Version of the newest text of a policy; 0 before the first.
 
     Raises:
         UnavailableError: ClickHouse does not answer.
     """
     statement = f"SELECT max(version) FROM {TABLE} WHERE policy = {{policy:String}}"
     with translated():
-        return int(client.query(statement, parameters={"policy": KPIS}).first_row[0])
+        return int(client.query(statement, parameters={"policy": policy}).first_row[0])
 
 
 def newest(client: Client, policy: str = KPIS) -> Version | None:
@@ -326,3 +359,6 @@ def _repeated(node: yaml.Node) -> Iterator[tuple[str, yaml.Node]]:
         children = node.value
     for child in children:
         yield from _repeated(child)
+
+
+_PARSERS = {KPIS: parse, LIGHTS: parse_lights}

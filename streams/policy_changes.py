@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from agents.progress.plan import Plan
+from schemas.lights import LightPolicy, LightRules
 from schemas.policy import Kpi, KpiPolicy, Rolling
 
 
@@ -39,6 +40,32 @@ def compare(old: KpiPolicy | None, new: KpiPolicy) -> Changes:
         changed={name: changes for name, changes in pairs.items() if changes},
         computed_anew=old is None or Plan(old).fingerprint != Plan(new).fingerprint,
     )
+
+
+def compare_lights(old: LightPolicy | None, new: LightPolicy) -> Changes:
+    """The same for two policies of lights: `defaults`, then every KPI with rules of its own."""
+    before, after = _written(old) if old is not None else {}, _written(new)
+    pairs = {
+        name: tuple(
+            Change(field, before[name].get(field), fields.get(field))
+            for field in dict.fromkeys([*before[name], *fields])
+            if before[name].get(field) != fields.get(field)
+        )
+        for name, fields in after.items()
+        if name in before
+    }
+    return Changes(
+        added=tuple(name for name in after if name not in before),
+        removed=tuple(name for name in before if name not in after),
+        changed={name: changes for name, changes in pairs.items() if changes},
+        computed_anew=False,
+    )
+
+
+def _written(policy: LightPolicy) -> dict[str, dict[str, Any]]:
+    """What stands in the text: only the fields that are written, nested ones with a dotted name."""
+    rules: dict[str, LightRules] = {"defaults": policy.defaults, **policy.kpis}
+    return {name: dict(_flat(own.model_dump(mode="json", exclude_unset=True), "")) for name, own in rules.items()}
 
 
 def _changes(old: Kpi, new: Kpi) -> Iterator[Change]:

@@ -11,6 +11,7 @@ from schemas.events import SOURCE_TOPICS
 
 NODES = "nodes"
 DEAD_LETTERS = "dead-letters"
+LIGHTS = "lights"
 COMMANDS = "commands"
 #: Topics whose partition `p` together make shard `p`.
 SHARD_TOPICS: tuple[str, ...] = (*SOURCE_TOPICS, NODES)

@@ -31,6 +31,7 @@ from streams.engine.intake import Intake
 from streams.engine.opening import Company, Opener
 from streams.engine.store import Store
 from streams.errors import PulseError, UnavailableError, UsageError
+from streams.light_book import SeasonKeeper, load_book
 from streams.metrics import Metrics
 from streams.producer import BulkProducer
 from streams.settings import Settings
@@ -83,6 +84,8 @@ class EngineService(Service):  # type: ignore[misc] # mode has no types
         await asyncio.to_thread(ensure_topics, settings)
         partitions, cluster = await source_layout(settings)
         company = await asyncio.to_thread(load_company, settings, self._reader)
+        self._seasons = SeasonKeeper(_client(settings))
+        company = await self._seasons.applied(company)
         opener = Opener(settings, self._reader, partitions, cluster)
         self._intake = Intake(settings, self._store, opener, company, self._metrics)
         self._intake.checkpoint_with(
@@ -103,7 +106,8 @@ class EngineService(Service):  # type: ignore[misc] # mode has no types
 
     @Service.task  # type: ignore[untyped-decorator]
     async def _run(self) -> None:
-        loops = [self._intake.feed(), self._intake.checkpoint_forever(), self._follow_news()]
+        seasons = self._seasons.follow(self._intake.holding)
+        loops = [self._intake.feed(), self._intake.checkpoint_forever(), self._follow_news(), seasons]
         self._tasks = [asyncio.create_task(loop) for loop in loops]
         done, _ = await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
         failed = next((task.exception() for task in done if not task.cancelled() and task.exception()), None)
@@ -151,9 +155,9 @@ class EngineService(Service):  # type: ignore[misc] # mode has no types
     async def _load_news(self) -> None:
         company = self._intake.holding.company
         newest = await asyncio.to_thread(newest_versions, self._reader)
-        is_news = newest != (company.policy_version, company.directory.version)
+        is_news = newest != (company.policy_version, company.directory.version, company.lights.version)
         if is_news:
-            company = await asyncio.to_thread(load_company, self._settings, self._reader)
+            company = self._seasons.with_known(await asyncio.to_thread(load_company, self._settings, self._reader))
         if is_news or self._intake.holding.behind:  # what a service that was away kept from being adopted
             await self._intake.holding.adopt(company)
             log.info("news loaded", policy=company.policy_version, reference_data=company.directory.version)
@@ -163,9 +167,10 @@ def _client(settings: Settings) -> Any:
     return connect(settings.clickhouse_url)
 
 
-def newest_versions(client: Any) -> tuple[int, int]:
-    """Newest published version of the KPI policy and of the reference data."""
-    return policies.newest_version(client), references.newest_version(client)
+def newest_versions(client: Any) -> tuple[int, int, int]:
+    """Newest published version of the KPI policy, of the reference data and of the policy of lights."""
+    lights = policies.newest_version(client, policies.LIGHTS)
+    return policies.newest_version(client), references.newest_version(client), lights
 
 
 def load_company(settings: Settings, client: Any) -> Company:
@@ -179,7 +184,7 @@ def load_company(settings: Settings, client: Any) -> Company:
     rows = references.load(client)
     policy_version, policy = policies.current(client)
     time = CompanyTime(settings.time_zone)
-    return Company(Plan(policy), policy_version, Directory(rows, version), time)
+    return Company(Plan(policy), policy_version, Directory(rows, version), time, load_book(client, policy, rows))
 
 
 async def source_layout(settings: Settings) -> tuple[int, str]:

@@ -59,7 +59,7 @@ def changed_rows(state: ProgressState) -> list[CellRow]:
     for slot in state.changed_slots:
         for target in _targets(state.plan, slot):
             wanted[target] = None
-    return [_calendar_row(state.plan, *target) for target in wanted]
+    return [calendar_row(state.plan, *target) for target in wanted]
 
 
 def _targets(plan: Plan, slot: Slot) -> Iterator[tuple[Entity, KpiOutput, CalendarPeriod, int, str]]:
@@ -80,9 +80,10 @@ def _targets(plan: Plan, slot: Slot) -> Iterator[tuple[Entity, KpiOutput, Calend
                         yield slot.entity, output, period, period_start(period, start), product_key
 
 
-def _calendar_row(
+def calendar_row(
     plan: Plan, entity: Entity, output: KpiOutput, period: CalendarPeriod, start: int, product_key: str
 ) -> CellRow:
+    """The KPI row of one entity, calendar period and product key, as its cells stand."""
     buckets = (f"{period[0]}{start}",) if output.is_ledger else _months(period, start)
 
     def read(position: Position) -> Vector:

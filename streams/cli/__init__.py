@@ -17,6 +17,7 @@ COMMANDS: dict[str, str] = {
     "dead-letters": "dead_letters",
     "simulate": "simulate",
     "targets": "targets",
+    "lights": "lights",
     "worker": "worker",
     "migrate": "migrate",
     "policy": "policy",

@@ -1,10 +1,11 @@
-"""`pulse policy`: check the KPI policy, compare it with what is published, publish it, and look back."""
+"""`pulse policy`: check the policy of KPIs or of lights, compare it with what is published, publish it, look back."""
 
 import json
 import sys
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from datetime import datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
@@ -15,12 +16,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from schemas.policy import KpiPolicy
-from streams import policies, references
+from streams import light_policy, policies, references
 from streams import settings as settings_module
 from streams.errors import InvalidError, UnavailableError, UsageError
 from streams.policies import Mistake, PolicyError, Version
-from streams.policy_changes import Change, Changes, compare
+from streams.policy_changes import Change, Changes, compare, compare_lights
 from streams.settings import Settings
 from streams.supervisor import reach
 
@@ -29,25 +29,52 @@ _WIDE = 1_000_000
 
 Data = Annotated[Path | None, typer.Option("--data", help="Folder that `pulse up` used.")]
 AsJson = Annotated[bool, typer.Option("--json", help="For scripts.")]
-Folder = Annotated[Path | None, typer.Option("--policies", help="Folder of kpis.yaml; PULSE_POLICIES when left out.")]
+Folder = Annotated[Path | None, typer.Option("--policies", help="Folder of the texts; PULSE_POLICIES when left out.")]
+
+
+class Name(StrEnum):
+    """Policies there are."""
+
+    KPIS = policies.KPIS
+    LIGHTS = policies.LIGHTS
+
+
+Which = Annotated[Name, typer.Argument(help="Which policy.")]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What differs between the policies."""
+
+    file: str
+    title: str
+    parse: Callable[[str, str], Any]
+    compare: Callable[[Any, Any], Changes]
+
+
+KINDS = {
+    Name.KPIS: Kind(policies.KPI_FILE, "KPI policy", policies.parse, compare),
+    Name.LIGHTS: Kind(policies.LIGHT_FILE, "light policy", policies.parse_lights, compare_lights),
+}
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    group = typer.Typer(help="Check, compare and publish the KPI policy.", rich_markup_mode=None)
+    group = typer.Typer(help="Check, compare and publish the policies of KPIs and of lights.", rich_markup_mode=None)
     for command in (check, diff, publish, history):
         group.command()(command)
     app.add_typer(group, name="policy")
 
 
-def check(folder: Folder = None, as_json: AsJson = False) -> None:
+def check(name: Which = Name.KPIS, folder: Folder = None, as_json: AsJson = False) -> None:
     """Say every mistake in the policy, with file, line and column."""
-    path = (folder or settings_module.load().policies) / policies.KPI_FILE
-    text = policies.read(path.parent)
+    kind = KINDS[name]
+    path = (folder or settings_module.load().policies) / kind.file
+    text = policies.read(path.parent, kind.file)
     mistakes: tuple[Mistake, ...] = ()
     kpis = 0
     try:
-        kpis = len(policies.parse(text, str(path)).kpis)
+        kpis = len(_parsed(name, text, path).kpis)
     except PolicyError as error:
         mistakes = error.mistakes
     if as_json:
@@ -58,25 +85,27 @@ def check(folder: Folder = None, as_json: AsJson = False) -> None:
         msg = f"{path} has {_counted(len(mistakes), 'mistake')}: mend what is listed and check again"
         raise InvalidError(msg)
     if not as_json:
-        sys.stdout.write(f"{path} is right: {_counted(kpis, 'KPI')}\n")
+        own = " with rules of their own" if name is Name.LIGHTS else ""
+        sys.stdout.write(f"{path} is right: {_counted(kpis, 'KPI')}{own}\n")
 
 
-def diff(folder: Folder = None, as_json: AsJson = False, data: Data = None) -> None:
+def diff(name: Which = Name.KPIS, folder: Folder = None, as_json: AsJson = False, data: Data = None) -> None:
     """Compare the policy with what is published, field by field."""
     settings = settings_module.load()
-    text, policy = _read(settings, folder)
+    text, policy = _read(name, settings, folder)
     with reach.clickhouse(settings, data, writer=False) as client:
-        newest = policies.newest(client)
-    changes = compare(_content(newest), policy)
+        newest = policies.newest(client, name)
+    changes = KINDS[name].compare(_content(name, newest), policy)
     same = newest is not None and newest.hash == policies.digest_of(text)
     if as_json:
         sys.stdout.write(_json({"published": newest.version if newest else 0, "same": same} | _as_json(changes)))
     else:
         sys.stdout.writelines(f"{line}\n" for line in _lines(changes))
-        sys.stdout.write(f"{_verdict(newest, changes, same=same)}\n")
+        sys.stdout.write(f"{_verdict(name, newest, changes, same=same)}\n")
 
 
 def publish(
+    name: Which = Name.KPIS,
     author: Annotated[str | None, typer.Option("--author", help="Who publishes; you when left out.")] = None,
     effective_from: Annotated[
         str | None,
@@ -88,14 +117,14 @@ def publish(
 ) -> None:
     """Publish the policy as a new version, when it differs; running workers adopt it within about a second.
 
-    Figures of the whole past are computed anew with it, whatever --effective-from says.
+    Figures of the whole past are computed anew with other KPIs, whatever --effective-from says; lights are judged anew.
     """
     settings = reach.announced(settings_module.load(), data)
-    text, _policy = _read(settings, folder)
+    text, _policy = _read(name, settings, folder)
     moment = None if effective_from is None else moment_of(effective_from, ZoneInfo(settings.time_zone))
     with reach.clickhouse(settings, data, writer=True) as client:
-        before = policies.newest_version(client)
-        version = policies.publish(client, text, author=author, effective_from=moment)
+        before = policies.newest_version(client, name)
+        version = policies.publish(client, text, policy=name, author=author, effective_from=moment)
     is_new = version != before
     is_announced = is_new and _announce(settings, version)
     digest = policies.digest_of(text)
@@ -107,13 +136,14 @@ def publish(
 
 
 def history(
+    name: Which = Name.KPIS,
     show: Annotated[int | None, typer.Option("--show", metavar="VERSION", help="Print the text of this one.")] = None,
     as_json: AsJson = False,
     data: Data = None,
 ) -> None:
     """List the published versions, newest first, or print the text of one."""
     with reach.clickhouse(settings_module.load(), data, writer=False) as client:
-        found = policies.history(client)
+        found = policies.history(client, name)
     if show is not None:
         _show(found, show, as_json=as_json)
     elif as_json:
@@ -138,14 +168,19 @@ def moment_of(text: str, zone: ZoneInfo) -> datetime:
     return moment if moment.tzinfo is not None else moment.replace(tzinfo=zone)
 
 
-def _read(settings: Settings, folder: Path | None) -> tuple[str, KpiPolicy]:
-    path = (folder or settings.policies) / policies.KPI_FILE
-    text = policies.read(path.parent)
-    return text, policies.parse(text, str(path))
+def _read(name: Name, settings: Settings, folder: Path | None) -> tuple[str, Any]:
+    path = (folder or settings.policies) / KINDS[name].file
+    text = policies.read(path.parent, path.name)
+    return text, _parsed(name, text, path)
 
 
-def _content(version: Version | None) -> KpiPolicy | None:
-    return None if version is None else policies.parse(version.text, f"published KPI policy {version.version}")
+def _parsed(name: Name, text: str, path: Path) -> Any:
+    return light_policy.check(text, path) if name is Name.LIGHTS else policies.parse(text, str(path))
+
+
+def _content(name: Name, version: Version | None) -> Any:
+    kind = KINDS[name]
+    return None if version is None else kind.parse(version.text, f"published {kind.title} {version.version}")
 
 
 def _announce(settings: Settings, version: int) -> bool:
@@ -175,11 +210,14 @@ def _value(value: Any) -> str:
     return "(none)" if value is None else json.dumps(value, ensure_ascii=False)
 
 
-def _verdict(newest: Version | None, changes: Changes, *, same: bool) -> str:
+def _verdict(name: Name, newest: Version | None, changes: Changes, *, same: bool) -> str:
     if newest is None:
-        return "nothing is published yet: `pulse policy publish` makes this version 1"
+        command = "pulse policy publish" if name is Name.KPIS else f"pulse policy publish {name}"
+        return f"nothing is published yet: `{command}` makes this version 1"
     if same:
         return f"version {newest.version} is this text"
+    if name is Name.LIGHTS:
+        return f"publishing replaces version {newest.version}: every light is judged anew, no figure is"
     if changes.computed_anew:
         return f"publishing replaces version {newest.version}: every shard is computed anew from ClickHouse"
     return f"publishing replaces version {newest.version}: no figure hangs on what differs, nothing is computed anew"

@@ -10,6 +10,7 @@ import base64
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import orjson
@@ -18,16 +19,20 @@ from clickhouse_connect.driver.client import Client
 
 from agents.intake.seen import pack
 from agents.intake.shard import Held, Letter, Output, Record, Shard
+from agents.progress.lights_board import LightBoard, no_lights
+from agents.progress.lights_figures import row_of
 from agents.progress.outputs import RollingWindows, changed_rows
 from agents.progress.snapshot import changed_fields, dropped_fields, dumps
 from schemas.outputs import DeadLetter
 from streams.dead_letters import letter_id
+from streams.engine.backlog import note_backlog
 from streams.engine.sink import Block, write
 from streams.engine.store import Commit, Store
 from streams.errors import InvalidError, LostError, UnavailableError
+from streams.lights import as_message, current
 from streams.metrics import Metrics
 from streams.producer import BulkProducer
-from streams.topics import DEAD_LETTERS, NODES
+from streams.topics import DEAD_LETTERS, LIGHTS, NODES
 
 log = structlog.get_logger("checkpoint")
 
@@ -59,6 +64,7 @@ class OwnedShard:
     """What the state was made with: policy, reference data, broker, partitions."""
     held_before: tuple[Held, ...] = ()
     """Events that waited at the last checkpoint."""
+    lights: LightBoard = field(default_factory=no_lights)
 
 
 @dataclass
@@ -73,6 +79,8 @@ class Snapshot:
 
 def take_snapshots(shards: Iterable[OwnedShard], stamp: int, now: datetime) -> list[Snapshot]:
     """Snapshots of the shards that changed."""
+    shards = list(shards)
+    note_backlog(shards, now)
     return [take_snapshot(owned, stamp, now) for owned in shards if needs_checkpoint(owned, now)]
 
 
@@ -84,16 +92,20 @@ def take_snapshot(owned: OwnedShard, stamp: int, now: datetime) -> Snapshot:
     messages = [(message["p"], dumps(message | origin)) for message in shard.progress.messages(stamp)]
     output, shard.output = shard.output, Output()
     new_held, gone = _held_fields(owned)
-    block = Block(dict(output.rows), changed_rows(shard.progress) + rolling, _letters(owned, output.letters, now))
+    cells = changed_rows(shard.progress) + rolling
+    lights = owned.lights.snapshot(cells, partial(row_of, shard.progress), now, everything=owned.replace)
+    letters = _letters(owned, output.letters, now)
+    block = Block(dict(output.rows), cells, letters, lights.readings, lights.changes)
     commit = Commit(
         shard=shard.number,
         token=owned.token,
         meta=_meta(owned, stamp),
         follows=owned.stamp,
-        fields=changed_fields(shard.progress) | new_held,
+        fields=changed_fields(shard.progress) | new_held | lights.fields,
         dropped=[*dropped_fields(shard.progress), *gone],
         seen=pack(output.seen),
         replace=owned.replace,
+        lights=current(lights.readings),
     )
     shard.progress.settle()
     shard.moved = False
@@ -299,6 +311,9 @@ class Checkpointer:
                 sent += 1
             for letter in snapshot.block.letters:
                 sent += self._announce(letter)
+            for change in snapshot.block.light_changes:
+                self._producer.send(LIGHTS, change.reading.key.owner_id, as_message(change))
+                sent += 1
         if sent:
             self._producer.flush()
 
@@ -343,7 +358,7 @@ def needs_checkpoint(owned: OwnedShard, now: datetime) -> bool:
     """Whether a shard changed, or time alone changes its rolling windows."""
     progress = owned.shard.progress
     changed = progress.changed_slots or progress.changed_members or progress.changed_reports or progress.stale_windows
-    return bool(owned.shard.moved or owned.replace or changed or owned.rolling.moved_on(now))
+    return bool(owned.shard.moved or owned.replace or changed or owned.rolling.moved_on(now) or owned.lights.due(now))
 
 
 def _joined(snapshots: Iterable[Snapshot]) -> Block:
@@ -353,4 +368,6 @@ def _joined(snapshots: Iterable[Snapshot]) -> Block:
             whole.events.setdefault(kind, []).extend(rows)
         whole.cells += snapshot.block.cells
         whole.letters += snapshot.block.letters
+        whole.lights += snapshot.block.lights
+        whole.light_changes += snapshot.block.light_changes
     return whole

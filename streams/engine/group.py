@@ -136,6 +136,10 @@ class Group:
             elif place.partition in open_ and place in paused:
                 self.consumer.resume(place)
 
+    def behind(self, place: TopicPartition, offset: int) -> int:
+        """Messages of a partition that are not read yet when `offset` is next."""
+        return max(0, (self.consumer.highwater(place) or 0) - offset)
+
     def lag(self, offsets: Mapping[int, Mapping[str, int]]) -> dict[str, int]:
         """Messages not read yet by topic, of the shards whose `offsets` are given."""
         lag: dict[str, int] = dict.fromkeys(SHARD_TOPICS, 0)

@@ -181,6 +181,9 @@ class Holding:
         """
         async with self._adopting:
             self.company = company
+            async with self.standstill:
+                for owned in self.shards.values():
+                    owned.lights.adopt(company.lights)
             alike: dict[int, bool] = {}
             for owned in list(self.shards.values()):
                 if self._fits(owned) or self.shards.get(owned.shard.number) is not owned:

@@ -143,6 +143,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has no
         if not records:
             return
         self._metrics.events.labels(place.topic).inc(len(records))
+        owned.lights.note_lag(place.topic, self._group.behind(place, records[-1].offset + 1))
         now = datetime.now(UTC)
         taken = [Record(record.key, record.value, record.offset) for record in records]
         if place.topic == NODES:

@@ -1,7 +1,7 @@
 """Taking a shard over: from its checkpoint, or anew from the events in ClickHouse."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,13 +13,16 @@ from agents.intake.rebuild import carry_over, withdraw
 from agents.intake.seen import unpack
 from agents.intake.shard import Held, Limits, Placement, Shard, StoredEvent
 from agents.progress.calendar import CompanyTime
+from agents.progress.lights import Light
+from agents.progress.lights_board import LightBoard
+from agents.progress.lights_book import LightBook, LightKey, empty_book
 from agents.progress.outputs import RollingWindows
 from agents.progress.plan import Plan
 from agents.progress.snapshot import restore
 from agents.progress.state import ProgressState
 from schemas.events import EVENT_MODELS
 from schemas.rows import EVENT_TABLES, EventTable
-from streams import references
+from streams import lights, references
 from streams.clickhouse import translated
 from streams.engine.checkpoint import HELD_PREFIX, OwnedShard, held_from_wire
 from streams.engine.group import Positions
@@ -47,6 +50,8 @@ class Company:
     policy_version: int
     directory: Directory
     time: CompanyTime
+    lights: LightBook = field(default_factory=empty_book)
+    """Not among the labels: other lights need no other state."""
 
     def labels(self, partitions: int, cluster: str) -> dict[str, str]:
         """What a state made with this company is marked with."""
@@ -85,6 +90,9 @@ class Opener:
         """An empty shard."""
         progress = ProgressState(company.plan, company.directory, company.time)
         return Shard(Placement(number, self.partitions, shard_of), progress, self._limits)
+
+    def _board(self, number: int, company: Company) -> LightBoard:
+        return LightBoard(company.lights, company.time, Placement(number, self.partitions, shard_of).holds)
 
     def opened(self, number: int, token: str, stored: Stored, company: Company, kafka: Positions) -> OwnedShard:
         """The shard as its checkpoint left it, unless checkpoint and broker do not go together.
@@ -141,6 +149,8 @@ class Opener:
         meta = stored.meta
         shard = self.new_shard(number, company)
         shard.held = held_from_wire(stored.fields)
+        board = self._board(number, company)
+        board.restore(stored.fields)
         restore(shard.progress, {n: text for n, text in stored.fields.items() if not n.startswith(HELD_PREFIX)})
         shard.seen.add(*unpack(stored.seen))
         shard.counts.update({n.removeprefix(_COUNTER): int(v) for n, v in meta.items() if n.startswith(_COUNTER)})
@@ -148,7 +158,9 @@ class Opener:
         shard.moved = not shard.offsets  # offsets of a broker that is gone must not stand there a moment longer
         shard.fresh = {int(n.removeprefix(_FRESH)): int(v) for n, v in meta.items() if n.startswith(_FRESH)}
         labels = company.labels(self.partitions, self.cluster)
-        owned = OwnedShard(shard, token, RollingWindows(shard.progress), stamp=int(meta["stamp"]), labels=labels)
+        owned = OwnedShard(
+            shard, token, RollingWindows(shard.progress), stamp=int(meta["stamp"]), labels=labels, lights=board
+        )
         owned.resend, owned.fresh = int(meta["resend"]), int(meta["fresh"])
         owned.held_before = tuple(shard.held)
         for entity in shard.progress.entities.values():
@@ -199,12 +211,15 @@ class Opener:
         count = shard.replay(self._stored_events(number), now)
         labels = company.labels(self.partitions, self.cluster)
         owned = OwnedShard(shard, token, RollingWindows(shard.progress), replace=True, labels=labels)
+        owned.lights = self._board(number, company)
         shard.offsets, shard.held = offsets or {}, list(held)
         if old is None:
+            owned.lights.take_past(self._stored_lights())
             owned.has_no_past = True
             # above whatever it ever said, even if this clock is behind the one it was said by
             owned.stamp = owned.fresh = max(int(now.timestamp() * 1000), self._last_stamp() + 1)
         else:
+            owned.lights.take_over(old.lights)
             shard.fresh = old.shard.fresh
             withdraw(old.shard.progress, shard.progress)
             shard.offsets, shard.counts, shard.held = old.shard.offsets, old.shard.counts, old.shard.held
@@ -222,6 +237,10 @@ class Opener:
             )
         shard.progress.mark_all()
         return owned
+
+    def _stored_lights(self) -> dict[LightKey, Light]:
+        """Lights as they were last written: they go on from there, although nothing else is left."""
+        return lights.stored(self._client)
 
     def _last_stamp(self) -> int:
         """Highest stamp of any checkpoint that wrote figures."""

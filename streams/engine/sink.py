@@ -1,6 +1,6 @@
 """The ClickHouse sink: rows of a checkpoint as Arrow blocks, one insert a table."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -9,16 +9,15 @@ import pyarrow as pa
 from clickhouse_connect.driver.client import Client
 
 from agents.progress.cells import REP
+from agents.progress.lights_board import Change, Reading
 from agents.progress.outputs import CellRow
 from schemas.outputs import DeadLetter
 from schemas.rows import EVENT_TABLES, Row
-from streams import dead_letters
+from streams import dead_letters, lights
+from streams.amounts import LARGEST, amounts
 from streams.clickhouse import translated
 
 _EPOCH_ORDINAL = 719_163
-_AMOUNT = pa.decimal128(38, 6)
-_AMOUNT_BYTES = 16
-_LARGEST = 10**38 - 1
 _INSERT_SETTINGS = {"max_partitions_per_insert_block": 0}
 _ROWS_PER_INSERT = 100_000
 
@@ -34,11 +33,14 @@ class Block:
     """Rows by event kind, technical columns included."""
     cells: list[CellRow] = field(default_factory=list)
     letters: list[DeadLetter] = field(default_factory=list)
+    lights: list[Reading] = field(default_factory=list)
+    light_changes: list[Change] = field(default_factory=list)
 
     @property
     def size(self) -> int:
         """Rows in it."""
-        return sum(map(len, self.events.values())) + len(self.cells) + len(self.letters)
+        lights = len(self.lights) + len(self.light_changes)
+        return sum(map(len, self.events.values())) + len(self.cells) + len(self.letters) + lights
 
 
 def write(client: Client, block: Block, stamp: int) -> None:
@@ -63,6 +65,10 @@ def write(client: Client, block: Block, stamp: int) -> None:
     if nodes:
         owner = {"node_id": [row.entity_id for row in nodes], "node_level": [row.level for row in nodes]}
         _insert(client, "node_totals", _cell_table(nodes, owner, stamp, at))
+    if block.lights:
+        _insert(client, lights.READINGS, lights.reading_table(block.lights, stamp))
+    if block.light_changes:
+        _insert(client, lights.CHANGES, lights.change_table(block.light_changes, stamp))
     if block.letters:
         with translated():
             dead_letters.store(client, block.letters)
@@ -99,7 +105,7 @@ def _cell_table(rows: Sequence[CellRow], owner: dict[str, list[str]], stamp: int
         "product_level": pa.array([row.product_level for row in rows], pa.string()),
         "product_key": pa.array([row.product_key for row in rows], pa.string()),
         "value": amounts([row.value for row in rows]),
-        "numerator": amounts([max(-_LARGEST, min(row.numerator, _LARGEST)) for row in rows]),
+        "numerator": amounts([max(-LARGEST, min(row.numerator, LARGEST)) for row in rows]),
         "denominator": amounts([row.denominator for row in rows]),
         "events": pa.array([row.events for row in rows], pa.uint64()),
         "version": pa.array([stamp] * len(rows), pa.uint64()),
@@ -107,17 +113,3 @@ def _cell_table(rows: Sequence[CellRow], owner: dict[str, list[str]], stamp: int
         "expires_at": pa.array([row.expires_at for row in rows], pa.timestamp("ms", tz="UTC")),
     }
     return pa.table(columns)
-
-
-def amounts(values: Iterable[int | None]) -> Any:
-    """Micro-units as a Decimal(38, 6) column, without making a Decimal of each; one beyond 38 digits is left empty.
-
-    >>> amounts([1_500_000, None, -1, 10**38]).to_pylist()
-    [Decimal('1.500000'), None, Decimal('-0.000001'), None]
-    """
-    held = [value if value is not None and abs(value) <= _LARGEST else None for value in values]
-    data = b"".join((value or 0).to_bytes(_AMOUNT_BYTES, "little", signed=True) for value in held)
-    column = pa.Array.from_buffers(_AMOUNT, len(held), [None, pa.py_buffer(data)])
-    if any(value is None for value in held):
-        return pa.compute.if_else(pa.array([value is not None for value in held]), column, pa.scalar(None, _AMOUNT))
-    return column

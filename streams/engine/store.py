@@ -43,6 +43,8 @@ class Commit:
     seen: bytes = b""
     replace: bool = False
     """Whether the state replaces everything stored (after a rebuild)."""
+    lights: Mapping[str, bytes | None] = field(default_factory=dict)
+    """Lights of running periods that read otherwise now; None takes one away."""
 
 
 class Store:
@@ -129,7 +131,16 @@ class Store:
             pipe.hdel(state, *dropped)
         if commit.seen:
             pipe.rpush(seen, commit.seen)
+        self._queue_lights(pipe, commit.lights)
         pipe.hset(self.key(commit.shard, "meta"), mapping=dict(commit.meta))
+
+    def _queue_lights(self, pipe: Any, lights: Mapping[str, bytes | None]) -> None:
+        current = f"{self._group}:lights"
+        shown = [(name, reading) for name, reading in lights.items() if reading is not None]
+        for start in range(0, len(shown), _FIELDS_PER_CALL):
+            pipe.hset(current, mapping=dict(shown[start : start + _FIELDS_PER_CALL]))
+        if over := [name for name, reading in lights.items() if reading is None]:
+            pipe.hdel(current, *over)
 
     async def holder(self, shard: int) -> str | None:
         """Token of the worker that holds a shard; None when nobody does.

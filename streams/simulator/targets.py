@@ -1,4 +1,4 @@
-"""Sales targets of the made-up company: what is to be expected without stories, summed up from rep and product."""
+"""Targets of the made-up company: sales to be expected without stories, and the visits that its call plan asks for."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -7,12 +7,17 @@ from decimal import Decimal
 from typing import Literal
 
 from schemas.reference import Target
+from streams.simulator.calendar import working_days
 from streams.simulator.catalog import ITEMS, LINES
 from streams.simulator.company import Company
-from streams.simulator.periods import months_later, quarter_of
+from streams.simulator.periods import last_of_month, months_later, quarter_of
+from streams.simulator.references import planned_calls
 from streams.simulator.sales import Trade
 
 KPI = "sales_amount"
+VISITS = "visits"
+#: Calls on institutions besides those on doctors, by working day; and the share of all calls that is asked for.
+_HOUSE_CALLS, _VISITS_WANTED = 0.8, 0.95
 #: Targets are set in whole thousands; cents in a thousand yuan.
 _STEP_CENTS, _STEP = 100_000, 1_000
 
@@ -25,23 +30,45 @@ _Cell = tuple[_Owner, str, _Level, str]
 def targets(company: Company, trade: Trade, start: date, end: date) -> Iterator[Target]:
     """Targets of the quarters from `start` to `end` and of the one after.
 
-    Reps have one in total; teams, regions and the company one in total, by line and by product. Every total is the sum
-    of its parts.
+    Sales: reps have one in total; teams, regions and the company one in total, by line and by product. Visits:
+    everybody has one in total. Every total is the sum of its parts.
     """
     quarter, last = quarter_of(start), months_later(quarter_of(end), 3)
     while quarter <= last:
-        for (level, owner, product_level, key), thousands in _cells(company, trade, quarter).items():
-            yield Target(
-                kpi_id=KPI,
-                period="quarter",
-                period_start=quarter,
-                owner_level=level,
-                owner_id=owner,
-                product_level=product_level,
-                product_key=key,
-                value=Decimal(thousands * _STEP),
-            )
+        for cell, thousands in _cells(company, trade, quarter).items():
+            yield _target(KPI, quarter, cell, thousands * _STEP)
+        for cell, calls in _visits(company, quarter).items():
+            yield _target(VISITS, quarter, cell, calls)
         quarter = months_later(quarter, 3)
+
+
+def _target(kpi: str, quarter: date, cell: _Cell, value: int) -> Target:
+    level, owner, product_level, key = cell
+    return Target(
+        kpi_id=kpi,
+        period="quarter",
+        period_start=quarter,
+        owner_level=level,
+        owner_id=owner,
+        product_level=product_level,
+        product_key=key,
+        value=Decimal(value),
+    )
+
+
+def _visits(company: Company, quarter: date) -> Counter[_Cell]:
+    """Visits of everybody: a share of the calls that the plan of each month asks for."""
+    months = [months_later(quarter, number) for number in range(3)]
+    working = [len(working_days(month, last_of_month(month))) for month in months]
+    cells: Counter[_Cell] = Counter()
+    for territory in company.territories:
+        planned = sum(planned_calls(doctor.segment, days) for days in working for doctor in territory.doctors)
+        wanted = round((planned + _HOUSE_CALLS * sum(working)) * _VISITS_WANTED)
+        cells["rep", territory.rep_id, "all", ""] += wanted
+        cells["team", company.teams[territory.team].node_id, "all", ""] += wanted
+        cells["region", company.region_id(territory.region), "all", ""] += wanted
+        cells["company", "COMPANY", "all", ""] += wanted
+    return cells
 
 
 def _cells(company: Company, trade: Trade, quarter: date) -> Counter[_Cell]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import structlog
 
-from streams import migrate, policies
+from streams import light_policy, lights_view, migrate, policies
 from streams.clickhouse import connect
 from streams.errors import PulseError, UnavailableError, UsageError
 from streams.importing import ImportJob
@@ -106,6 +106,7 @@ class Run:
         """
         text = policies.read(self._settings.policies)
         policies.parse(text, str(self._settings.policies / policies.KPI_FILE))
+        light_policy.load(self._settings.policies)
         for job in self._options.jobs:
             prepare(job, self._settings)  # a wrong mapping is told before anything is started
         with ExitStack() as stack:
@@ -122,7 +123,8 @@ class Run:
                 self._announce(Running(settings, services, self._options.workers, ports, self._options.simulation))
             imports, simulating = self._feed(settings, view, pool, services)
             self._finish(pool)
-            return self._summary(self._read(view).since(before), pool, imports, simulating)
+            summary = self._summary(self._read(view).since(before), pool, imports, simulating)
+            return replace(summary, lights=_lights(settings))
 
     def _pool(self, settings: Settings) -> tuple[WorkerPool, tuple[int, ...]]:
         folder = log_folder(settings)
@@ -235,7 +237,14 @@ def _prepare(settings: Settings, policy_text: str, *, local_kafka: bool) -> None
         _log.info("database brought up to date", files=len(applied))
     with closing(connect(settings.clickhouse_url)) as client:
         version = policies.publish(client, policy_text)
+        light_policy.publish(client, settings.policies)
     _log.info("KPI policy in force", version=version)
+
+
+def _lights(settings: Settings) -> dict[str, int]:
+    """Lights of running periods by colour."""
+    with closing(connect(settings.clickhouse_url)) as client:
+        return lights_view.counts(client, lights_view.today(settings.time_zone))
 
 
 def log_folder(settings: Settings) -> Path:

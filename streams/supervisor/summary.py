@@ -27,6 +27,8 @@ class Summary:
     file_dead_letters: int = 0
     """Rows of files that never became an event."""
     imports: list[dict[str, Any]] = field(default_factory=list)
+    lights: dict[str, int] = field(default_factory=dict)
+    """Alert lights of running periods by colour, the worst first."""
 
     @property
     def dead_letters(self) -> int:
@@ -49,6 +51,7 @@ class Summary:
             "dead_letters": self.dead_letters,
             "held": self.progress.held,
             "reference_rows": self.reference_rows,
+            "lights": self.lights,
             "seconds": round(self.seconds, 3),
             "events_per_s": round(self.events_per_s, 1),
             "workers_peak_bytes": self.workers_peak_bytes,
@@ -69,6 +72,8 @@ class Summary:
             ("time", f"{self.seconds:.1f} s, {self.events_per_s:,.0f} events/s"),
             ("peak memory", f"{_mib(self.workers_peak_bytes)} workers, {_mib(self.total_peak_bytes)} in all"),
         ]
+        if self.lights:
+            rows.append(("lights", ", ".join(f"{count:,} {state}" for state, count in self.lights.items())))
         if self.progress.held:
             rows.append(("waiting", f"{self.progress.held:,} for reference data"))
         if self.restarts:

@@ -28,7 +28,7 @@ from streams.errors import UnavailableError
 from streams.producer import BulkProducer
 from streams.settings import Settings
 from streams.shards_view import Progress, ShardsView
-from streams.topics import COMMANDS, DEAD_LETTERS, SHARD_TOPICS
+from streams.topics import COMMANDS, DEAD_LETTERS, LIGHTS, SHARD_TOPICS
 
 ROOT = Path(__file__).parents[2]
 PARTITIONS = 4
@@ -379,7 +379,7 @@ class Stack:
 def create_topics(bootstrap: str, timeout_s: float = 30.0) -> None:
     """Empty topics on a real broker; those that are there are deleted first."""
     admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
-    wanted = (*SHARD_TOPICS, DEAD_LETTERS, COMMANDS)
+    wanted = (*SHARD_TOPICS, DEAD_LETTERS, LIGHTS, COMMANDS)
     there = [topic for topic in wanted if topic in admin.list_topics(timeout=10).topics]
     for done in (admin.delete_topics(there) if there else {}).values():
         done.result(timeout_s)

@@ -19,6 +19,9 @@ from agents.intake.directory import Directory
 from agents.intake.shard import Record, StoredEvent
 from agents.progress.calendar import CompanyTime
 from agents.progress.cells import REP
+from agents.progress.lights import Light
+from agents.progress.lights_board import Change, Reading
+from agents.progress.lights_book import LightKey
 from agents.progress.outputs import CellRow
 from agents.progress.plan import Plan
 from schemas.policy import KpiPolicy
@@ -42,6 +45,8 @@ class Tableau:
     events: dict[str, dict[tuple[str, str], tuple[Any, ...]]] = field(default_factory=lambda: defaultdict(dict))
     cells: dict[tuple[Any, ...], tuple[int, CellRow]] = field(default_factory=dict)
     letters: dict[str, tuple[str, bytes, str, str]] = field(default_factory=dict)
+    lights: dict[LightKey, Reading] = field(default_factory=dict)
+    light_changes: dict[str, Change] = field(default_factory=dict)
 
     def write(self, snapshot: Snapshot, stamp: int) -> None:
         for kind, rows in snapshot.block.events.items():
@@ -52,6 +57,8 @@ class Tableau:
         for cell in snapshot.block.cells:
             if self.cells.get(cell[:CELL_KEY], (0, None))[0] <= stamp:
                 self.cells[cell[:CELL_KEY]] = (stamp, cell)
+        self.lights |= {reading.key: reading for reading in snapshot.block.lights}
+        self.light_changes |= {change.light_id: change for change in snapshot.block.light_changes}
         for letter in snapshot.block.letters:
             self.letters[letter.dead_letter_id] = (letter.topic, letter.raw, letter.step, letter.error_class)
 
@@ -115,6 +122,9 @@ class OpenerFromTableau(Opener):
 
     def _last_stamp(self) -> int:
         return max((stamp for stamp, _ in self._tableau.cells.values()), default=0)
+
+    def _stored_lights(self) -> dict[LightKey, Light]:
+        return {key: reading.light for key, reading in self._tableau.lights.items()}
 
     def _stored_events(self, number: int) -> Iterator[StoredEvent]:
         for kind, held in self._tableau.events.items():
