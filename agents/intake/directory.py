@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from typing import Any, Generic, NamedTuple, TypeVar
 
+from agents.intake.standing_data import StandingData
 from schemas.events import EVENT_MODELS, Visit
 from schemas.reference import LEVELS, Hcp, Institution, OrganisationNode, Product, Reference, Rep
 
@@ -82,7 +83,9 @@ class Directory:
         self.breaks = sorted(
             {day.toordinal() for tree in (self.reps, self.nodes) for line in tree.values() for day in line.days}
         )
+        self.standing = StandingData(rows)
         self._paths: dict[tuple[str, int], Path] = {}
+        self._territories: dict[tuple[str, int], Path] = {}
         self._lines: dict[tuple[str, int], str | None] = {}
 
     def path(self, rep_id: str, day: int) -> Path:
@@ -93,10 +96,20 @@ class Directory:
             path = self._paths[rep_id, segment] = self._climb(rep_id, date.fromordinal(day))
         return path
 
+    def territory_path(self, node_id: str, day: int) -> Path:
+        """The node `node_id` and those above it on the day, lowest first; empty when there is no such node."""
+        segment = bisect_right(self.breaks, day)
+        path = self._territories.get((node_id, segment))
+        if path is None:
+            path = self._territories[node_id, segment] = self._climb_from(node_id, date.fromordinal(day))
+        return path
+
     def _climb(self, rep_id: str, day: date) -> Path:
         line = self.reps.get(rep_id)
         rep = line.on(day) if line else None
-        node_id = rep.team_id if rep else None
+        return self._climb_from(rep.team_id if rep else None, day)
+
+    def _climb_from(self, node_id: str | None, day: date) -> Path:
         path: list[Node] = []
         while node_id is not None and node_id in self.nodes:
             node = self.nodes[node_id].on(day)
@@ -140,6 +153,7 @@ class Directory:
         days = sorted({1, *self.breaks, *other.breaks})
         return (
             all(self.path(rep_id, day) == other.path(rep_id, day) for rep_id in self.reps for day in days)
+            and all(self.territory_path(node, day) == other.territory_path(node, day) for node in self.nodes for day in days)
             and all(_lines(line) == _lines(other.products.get(product)) for product, line in self.products.items())
             and all(_same_rows(getattr(self, f"{kind}s"), getattr(other, f"{kind}s")) for kind in kinds)
         )

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from agents.progress.cells import REP, Entity, Slot, blank
+from agents.progress.cells import LEAVES, Entity, Slot, blank
 from agents.progress.ledger import withdrawn
 from agents.progress.plan import Plan
 from agents.progress.state import ProgressState
@@ -11,7 +11,7 @@ from agents.progress.state import ProgressState
 def carry_over(old: ProgressState, new: ProgressState) -> None:
     """Keep what others said: node totals, ledger members, and what reps were credited with."""
     for (level, entity_id), entity in old.entities.items():
-        if level != REP:
+        if level not in LEAVES:
             new.entities[level, entity_id] = entity
             continue
         for slot in _slots(entity):
@@ -25,7 +25,7 @@ def carry_over(old: ProgressState, new: ProgressState) -> None:
 def withdraw(old: ProgressState, new: ProgressState) -> None:
     """Say zero where the old state said something and the new one is silent, then say everything again."""
     for (level, entity_id), entity in old.entities.items():
-        if level == REP:
+        if level in LEAVES:
             for slot in _slots(entity):
                 _withdraw_slot(slot, new, new.entity(level, entity_id))
     for name, report in old.reports.items():

@@ -13,10 +13,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from agents.intake.decode import RefusedError, check_time, decode
+from agents.intake.directory import Directory
 from agents.intake.seen import Seen, content_hash, identity_hash
 from agents.progress.snapshot import loads
 from agents.progress.state import ProgressState
-from schemas.events import MODEL_OF_TOPIC, Event, RepEvent
+from schemas.events import MODEL_OF_TOPIC, Event
 from schemas.policy import Unit
 from schemas.rows import EVENT_TABLES, Row
 
@@ -134,6 +135,13 @@ class Shard:
         """The partition."""
         return self.placement.shard
 
+    def adopt(self, directory: Directory, now: datetime) -> None:
+        """Go on with these reference data: what follows from them alone is worked out anew."""
+        self.progress.directory = directory
+        mine = sorted(rep_id for rep_id in directory.reps if self.placement.holds(rep_id))
+        self.progress.standing.adopt(self.progress, mine, self.progress.time.day_of(now))
+        self.moved = True
+
     # ------------------------------------------------------------- the pass
 
     def take(self, topic: str, records: Sequence[Record], now: datetime) -> None:
@@ -249,8 +257,7 @@ class Shard:
 
     def _apply(self, kind: str, item: _Candidate, buckets: dict[Unit, int]) -> bool:
         try:
-            if isinstance(item.event, RepEvent):
-                self.progress.add_event(kind, item.event, buckets)
+            self.progress.add_event(kind, item.event, buckets)
         except Exception as error:  # whatever a policy's arithmetic raises concerns this event alone
             self._refuse(item.topic, item.record, "cells", type(error).__name__, str(error))
             return False
@@ -274,8 +281,7 @@ class Shard:
             identity = identity_hash(kind, event.owner, event.event_id)
             if identity not in entered:
                 entered[identity] = content
-                if isinstance(event, RepEvent):
-                    self.progress.add_event(kind, event, buckets)
+                self.progress.add_event(kind, event, buckets)
         self.seen.add(np.array(list(entered), np.uint64), np.array(list(entered.values()), np.uint64))
         self.output.seen += entered.items()
         return len(entered)

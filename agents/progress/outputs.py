@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
+from fractions import Fraction
 from functools import lru_cache
 from typing import NamedTuple
 
 from agents.progress.calendar import CALENDAR_PERIODS, period_start
-from agents.progress.cells import MONTH, ROLLING_LETTERS, UNIT_OF_LETTER, Entity, Slot
+from agents.progress.cells import MONTH, ROLLING_LETTERS, TERRITORY, UNIT_OF_LETTER, Entity, Slot
+from agents.progress.histogram import quantile
 from agents.progress.plan import MICRO, KpiOutput, Plan, Position, Vector
 from agents.progress.state import ProgressState
 from schemas.policy import CalendarPeriod, Rolling, Unit
@@ -64,7 +66,7 @@ def changed_rows(state: ProgressState) -> list[CellRow]:
 
 def _targets(plan: Plan, slot: Slot) -> Iterator[tuple[Entity, KpiOutput, CalendarPeriod, int, str]]:
     letter, start = slot.bucket[0], int(slot.bucket[1:])
-    if letter in UNIT_OF_LETTER:
+    if letter in UNIT_OF_LETTER or slot.entity.level == TERRITORY:
         return
     for key in slot.changed:
         group, _, product_key = key.partition("|")
@@ -116,6 +118,11 @@ def figures(output: KpiOutput, read: Callable[[Position], Vector]) -> Figures:
     if output.is_last:
         newest = above[output.numerator.index]
         return Figures(newest[2] if newest else None, newest[2] if newest else 0, None, above[0])
+    if output.share:
+        found = quantile(above[1:], output.share)
+        return Figures(found, found or 0, None, above[0])
+    if output.parts:
+        return _weighted(output, read, above[0])
     numerator = above[output.numerator.index]
     if output.denominator is None:
         return Figures(numerator, numerator, None, above[0])
@@ -123,6 +130,17 @@ def figures(output: KpiOutput, read: Callable[[Position], Vector]) -> Figures:
     denominator = below[output.denominator.index]
     value = divide_half_even(numerator, denominator) if denominator else None
     return Figures(value, numerator, denominator, above[0] + (below[0] if below is not above else 0))
+
+
+def _weighted(output: KpiOutput, read: Callable[[Position], Vector], events: int) -> Figures:
+    """Weighted mean of the ratios that have a denominator; the weights of the others do not count."""
+    total, weights = Fraction(0), 0
+    for weight, above, below in output.parts:
+        if denominator := read(below)[below.index]:
+            total += Fraction(weight * read(above)[above.index], denominator)
+            weights += weight
+    value = round(total / weights * MICRO) if weights else None  # a Fraction is rounded half to even
+    return Figures(value, round(total), weights, events)
 
 
 def _row(
@@ -152,8 +170,10 @@ class RollingWindows:
         self._now: dict[Unit, int] = {}
 
     def moved_on(self, now: datetime) -> bool:
-        """Whether a bucket ended since the last look, with anything in it to fall out of a window."""
+        """Whether a bucket ended since the last look, with anything in it to fall out of a window, or a day began."""
         buckets = self._state.now_buckets(now)
+        if self._state.standing.waits_for(buckets["days"]):
+            return True
         changed = [unit for unit, number in buckets.items() if self._now.get(unit) != number]
         letters = [ROLLING_LETTERS[unit] for unit in changed]
         return any(entity.rolling.get(letter) for entity in self._state.entities.values() for letter in letters)
@@ -162,6 +182,7 @@ class RollingWindows:
         """Rows of every window whose value is another than the one last written; expired buckets are dropped."""
         state = self._state
         buckets = state.now_buckets(now)
+        state.standing.begin_day(state, buckets["days"])
         for unit, number in buckets.items():
             if unit in state.plan.horizon and self._now.get(unit) != number:
                 letter = ROLLING_LETTERS[unit]
@@ -177,6 +198,8 @@ class RollingWindows:
         return rows
 
     def _of_entity(self, entity: Entity, unit: Unit, now_bucket: int, now: datetime) -> Iterable[CellRow]:
+        if entity.level == TERRITORY:
+            return
         numbered = entity.rolling.get(ROLLING_LETTERS[unit], {})
         keys = {key for paths in numbered.values() for slot in paths.values() for key in slot.cells}
         for key in sorted(keys):

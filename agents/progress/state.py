@@ -8,10 +8,23 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from agents.intake.directory import Directory, Path
+from agents.progress.books import Books
 from agents.progress.calendar import CompanyTime, month_start
-from agents.progress.cells import MONTH, REP, ROLLING_LETTERS, UNIT_OF_LETTER, Entity, Slot, blank, path_of
+from agents.progress.cells import MONTH, REP, ROLLING_LETTERS, TERRITORY, UNIT_OF_LETTER, Entity, Slot, blank, path_of
 from agents.progress.ledger import Credit, Member, Report, see_first
-from agents.progress.plan import MICRO, Group, LedgerSpec, Plan, day_of, product_keys
+from agents.progress.plan import (
+    ADDED,
+    BY_KEY,
+    MICRO,
+    NEWEST,
+    ONCE_A_DAY,
+    Group,
+    LedgerSpec,
+    Plan,
+    day_of,
+    product_keys,
+)
+from agents.progress.standing import Standing
 from schemas.policy import Unit
 
 #: Level under which a member of a ledger is addressed.
@@ -27,7 +40,7 @@ class Addition(NamedTuple):
     day: int
     path: Path
     keys: list[str]
-    values: list[tuple[int, int, bool]]
+    values: list[tuple[int, Any, int]]
 
 
 class Sighting(NamedTuple):
@@ -58,6 +71,8 @@ class ProgressState:
         self.members: dict[str, Member] = {}
         self.reports: dict[tuple[str, str, str], Report] = {}
         """Ledger reports of this shard's reps, by (rep, kpi, member)."""
+        self.books = Books()
+        self.standing = Standing(plan)
         self.changed_slots: set[Slot] = set()
         self.changed_members: set[str] = set()
         self.changed_reports: dict[tuple[str, str, str], set[str]] = {}
@@ -77,9 +92,12 @@ class ProgressState:
         """
         additions = [self._addition(group, event) for group in self.plan.groups.get(kind, ())]
         sightings = [self._sighting(ledger, event) for ledger in self.plan.ledgers.get(kind, ())]
+        call = self._call(event) if kind == "visit" and self.standing.lines else None
         for addition in additions:
             if addition is not None:
                 self._add(addition, event, now_buckets)
+        if call is not None:
+            self.standing.call(self, event.rep_id, event.hcp_id, call)
         for sighting in sightings:
             if sighting is not None:
                 self._see(sighting, event)
@@ -91,13 +109,28 @@ class ProgressState:
         values = group.values(event, self.directory, day)
         if not values:
             return None
-        path = self.directory.path(event.rep_id, day)
+        path = self._path(event, day)
         keys = [f"{group.id}|{key}" for key in product_keys(event, group.levels, self.directory, day)]
         return Addition(group, day, path, keys, values)
 
+    def _path(self, event: Any, day: int) -> Path:
+        if event.owner_field == "rep_id":
+            return self.directory.path(event.rep_id, day)
+        return self.directory.territory_path(event.owner, day)
+
+    def _call(self, visit: Any) -> int | None:
+        """Day of a visit that counts as a call on a professional."""
+        day = self.time.day_of(visit.occurred_at)
+        counts = self.plan.counts_as_call
+        if visit.hcp_id is None or (counts is not None and not counts(visit, self.directory, day)):
+            return None
+        return day
+
     def _add(self, addition: Addition, event: Any, now_buckets: dict[Unit, int]) -> None:
         group, day, path = addition.group, addition.day, addition.path
-        entity = self.entity(REP, event.rep_id)
+        entity = self.entity(REP if event.owner_field == "rep_id" else TERRITORY, event.owner)
+        if group.counts_days:
+            addition = self._once_a_day(addition, event.owner)
         if group.has_calendar:
             self._add_to_slot(entity.slot(f"{MONTH}{month_start(day)}", path), addition, event)
         if not group.horizon or day < now_buckets["days"] - self.longest_days:
@@ -110,21 +143,33 @@ class ProgressState:
                 self._add_to_slot(entity.slot(f"{letter}{number}", path), addition, event)
                 self.stale_windows[entity, letter] = None
 
+    def _once_a_day(self, addition: Addition, owner: str) -> Addition:
+        """The addition without the days that were seen before."""
+        book, day, group = (owner, month_start(addition.day)), addition.day, addition.group.id
+        values = [
+            (index, value, ADDED if how == ONCE_A_DAY else how)
+            for index, value, how in addition.values
+            if how != ONCE_A_DAY or self.books.first_of_day(book, f"{group}.{index}", day)
+        ]
+        return addition._replace(values=values)
+
     def _add_to_slot(self, slot: Slot, addition: Addition, event: Any) -> None:
         cells = slot.cells
         for key in addition.keys:
             cell = cells.get(key)
             if cell is None:
                 group = addition.group
-                cell = cells[key] = blank(len(group.measures) + 1, self.plan.lasts[group.id])
+                cell = cells[key] = blank(group.width, self.plan.lasts[group.id])
             cell[0] += 1
-            for index, value, is_last in addition.values:
-                if is_last:
+            for index, value, how in addition.values:
+                if how == ADDED:
+                    cell[index] += value
+                elif how == BY_KEY:
+                    cell[index] += value.get(key, 0)
+                elif how == NEWEST:
                     newest = [self.time.microseconds(event.occurred_at), event.event_id, value]
                     if cell[index] is None or newest > cell[index]:
                         cell[index] = newest
-                else:
-                    cell[index] += value
         slot.changed.update(addition.keys)
         self.changed_slots.add(slot)
 
@@ -259,6 +304,7 @@ class ProgressState:
         self.changed_members, self.speaking_next = self.speaking_next, set()
         self.changed_reports = {}
         self.dropped_slots = []
+        self.books.changed = set()
 
 
 def _slots(entities: Iterable[Entity]) -> Iterator[Slot]:

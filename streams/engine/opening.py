@@ -110,6 +110,7 @@ class Opener:
         owned = OwnedShard(shard, token, RollingWindows(shard.progress), stamp=int(meta["stamp"]), labels=labels)
         owned.resend, owned.fresh = int(meta["resend"]), int(meta["fresh"])
         owned.held_before = len(shard.held)
+        shard.adopt(company.directory, datetime.now(UTC))
         for entity in shard.progress.entities.values():
             shard.progress.stale_windows |= {(entity, letter): None for letter in entity.rolling}
         return owned
@@ -156,6 +157,7 @@ class Opener:
         if old is not None:
             carry_over(old.shard.progress, shard.progress)
         count = shard.replay(self._stored_events(number), now)
+        shard.adopt(company.directory, now)
         labels = company.labels(self.partitions, self.cluster)
         owned = OwnedShard(shard, token, RollingWindows(shard.progress), replace=True, labels=labels)
         owned.has_no_past = old is None
