@@ -61,6 +61,7 @@ Period = Annotated[
     BeforeValidator(_parse_period, json_schema_input_type=CalendarPeriod | _RollingText | Rolling),
 ]
 
+
 class FirstEver(Model):
     """Count a value only in the period of its very first event."""
 

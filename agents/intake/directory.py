@@ -153,7 +153,9 @@ class Directory:
         days = sorted({1, *self.breaks, *other.breaks})
         return (
             all(self.path(rep_id, day) == other.path(rep_id, day) for rep_id in self.reps for day in days)
-            and all(self.territory_path(node, day) == other.territory_path(node, day) for node in self.nodes for day in days)
+            and all(
+                self.territory_path(node, day) == other.territory_path(node, day) for node in self.nodes for day in days
+            )
             and all(_lines(line) == _lines(other.products.get(product)) for product, line in self.products.items())
             and all(_same_rows(getattr(self, f"{kind}s"), getattr(other, f"{kind}s")) for kind in kinds)
         )

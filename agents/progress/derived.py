@@ -1,38 +1,43 @@
 """Fields of an event that are worked out from others."""
 
 from collections.abc import Callable, Sequence
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from math import asin, cos, radians, sin, sqrt
 from typing import Any
 
 from agents.intake.directory import Directory
-from schemas.base import AMOUNT_PLACES
 
-_LAST_PLACE = Decimal(1).scaleb(-AMOUNT_PLACES)
+_MICROSECOND = timedelta(microseconds=1)
+_HALF = 30  # of the microseconds in a millionth of a minute
 _EARTH_M = 6_371_008.8
 _PER_CENT = 10_000  # one per cent in millionths
 
 
-def duration_minutes(event: Any) -> Decimal | None:
-    """Minutes from check-in to check-out; None without a check-out."""
-    return None if event.check_out_at is None else _minutes(event.check_out_at - event.check_in_at)
+def duration_minutes(event: Any) -> int | None:
+    """Millionths of a minute from check-in to check-out; None without a check-out."""
+    return None if event.check_out_at is None else micro_minutes(event.check_out_at - event.check_in_at)
 
 
-def reporting_latency_minutes(event: Any) -> Decimal | None:
-    """Minutes from the end of a visit or activity to its record in the source system.
+def reporting_latency_minutes(event: Any) -> int | None:
+    """Millionths of a minute from the end of a visit or activity to its record in the source system.
 
     The end is its beginning where none is given; a record made before the end counts as made at once.
     """
     if event.recorded_at is None:
         return None
     end = event.check_out_at if event.kind_name == "visit" else event.ended_at
-    return max(_minutes(event.recorded_at - (end or event.occurred_at)), Decimal(0))
+    return max(micro_minutes(event.recorded_at - (end or event.occurred_at)), 0)
 
 
-def _minutes(passed: Any) -> Decimal:
-    seconds = Decimal(str(passed.total_seconds()))
-    return (seconds / 60).quantize(_LAST_PLACE)
+def micro_minutes(passed: timedelta) -> int:
+    """Minutes in millionths, rounded half to even.
+
+    >>> micro_minutes(timedelta(seconds=90)), micro_minutes(timedelta(microseconds=30))
+    (1500000, 0)
+    """
+    whole, rest = divmod(passed // _MICROSECOND, 60)
+    return whole + (rest > _HALF or (rest == _HALF and whole & 1))
 
 
 def outside_fence_m(event: Any, directory: Directory, day: int) -> float | None:
@@ -61,6 +66,13 @@ def distance_m(latitude: float, longitude: float, other_latitude: float, other_l
     return 2 * _EARTH_M * asin(sqrt(min(across, 1.0)))
 
 
+#: Numbers in millionths, by name of the field.
+IN_MILLIONTHS: dict[str, Callable[[Any], int | None]] = {
+    "duration_minutes": duration_minutes,
+    "reporting_latency_minutes": reporting_latency_minutes,
+}
+
+
 def details_pde(weights: Sequence[Sequence[Decimal]]) -> Callable[[Any, Directory, int], dict[str, int] | None]:
     """Reader of a visit's primary detail equivalents by product key, in micro-units.
 
@@ -70,9 +82,9 @@ def details_pde(weights: Sequence[Sequence[Decimal]]) -> Callable[[Any, Director
     rows = [[int(weight * _PER_CENT) for weight in row] for row in weights]
 
     def shares(event: Any, directory: Directory, day: int) -> dict[str, int] | None:
-        products = tuple(dict.fromkeys(item.product_id for item in event.details))
-        if not products:
+        if not event.details:
             return None
+        products = dict.fromkeys([item.product_id for item in event.details])
         row = rows[min(len(products), len(rows)) - 1]
         found = {"a": sum(row)}
         for product, weight in zip(products, row, strict=False):

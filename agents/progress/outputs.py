@@ -61,7 +61,8 @@ def changed_rows(state: ProgressState) -> list[CellRow]:
     for slot in state.changed_slots:
         for target in _targets(state.plan, slot):
             wanted[target] = None
-    return [_calendar_row(state.plan, *target) for target in wanted]
+    known: dict[tuple[Entity, str, tuple[str, ...]], Vector] = {}  # many KPIs read the same cell
+    return [_calendar_row(state.plan, known, *target) for target in wanted]
 
 
 def _targets(plan: Plan, slot: Slot) -> Iterator[tuple[Entity, KpiOutput, CalendarPeriod, int, str]]:
@@ -83,13 +84,22 @@ def _targets(plan: Plan, slot: Slot) -> Iterator[tuple[Entity, KpiOutput, Calend
 
 
 def _calendar_row(
-    plan: Plan, entity: Entity, output: KpiOutput, period: CalendarPeriod, start: int, product_key: str
+    plan: Plan,
+    known: dict[tuple[Entity, str, tuple[str, ...]], Vector],
+    entity: Entity,
+    output: KpiOutput,
+    period: CalendarPeriod,
+    start: int,
+    product_key: str,
 ) -> CellRow:
     buckets = (f"{period[0]}{start}",) if output.is_ledger else _months(period, start)
 
     def read(position: Position) -> Vector:
-        width = plan.widths[position.group]
-        return entity.total(buckets, f"{position.group}|{product_key}", width, plan.lasts[position.group])
+        name = (entity, f"{position.group}|{product_key}", buckets)
+        if (vector := known.get(name)) is None:
+            width = plan.widths[position.group]
+            vector = known[name] = entity.total(buckets, name[1], width, plan.lasts[position.group])
+        return vector
 
     return _row(entity, product_key, (output.kpi, period, start), figures(output, read))
 

@@ -12,14 +12,15 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Context, Decimal
+from operator import attrgetter
 from typing import Any
 
 import orjson
 
 from agents.intake.directory import Directory
 from agents.progress.calendar import CompanyTime
-from agents.progress.derived import details_pde
-from agents.progress.filters import Predicate, both, compile_filter, compile_where, event_field, reader
+from agents.progress.derived import IN_MILLIONTHS, details_pde
+from agents.progress.filters import Predicate, both, compile_filter, compile_where, reader
 from agents.progress.histogram import BINS, bin_of
 from schemas.base import AMOUNT_PLACES
 from schemas.measures import Filter, Measure, NamedFilter
@@ -91,7 +92,7 @@ class Group:
     date_field: str
     dimensions: frozenset[str] = frozenset()
     form: str = ""
-    """What keeps measures apart that cannot share a cell: by product key, or a histogram of its own."""
+    """What keeps a histogram apart: its measure."""
     names: list[str] = field(default_factory=list)
     measures: list[CompiledMeasure] = field(default_factory=list)
     levels: set[str] = field(default_factory=set)
@@ -100,7 +101,9 @@ class Group:
     id: str = ""
     width: int = 1
     """Entries of a cell."""
-    counts_days: bool = False
+    has_shares: bool = False
+    day_names: dict[int, str] = field(default_factory=dict)
+    """Names under which days are remembered, by position."""
     horizon: dict[Unit, int] = field(default_factory=dict)
     """Longest rolling window by unit, in units."""
 
@@ -109,7 +112,10 @@ class Group:
         text = orjson.dumps([self.source, self.date_field, sorted(self.dimensions), self.form, self.names])
         self.id = f"{self.source}.{self.date_field}.{hashlib.sha256(text).hexdigest()[:8]}"
         self.width = len(self.measures) + 1
-        self.counts_days = any(measure.how == ONCE_A_DAY for measure in self.measures)
+        self._total = f"{self.id}|{ALL}"
+        self.has_shares = any(measure.how == BY_KEY for measure in self.measures)
+        once = [index for index, measure in enumerate(self.measures, 1) if measure.how == ONCE_A_DAY]
+        self.day_names = {index: f"{self.id}.{index}" for index in once}
         for window in self.windows.values():
             self.horizon[window.unit] = max(self.horizon.get(window.unit, 0), window.length)
 
@@ -121,10 +127,19 @@ class Group:
                 continue
             value = measure.value(event, directory, day)
             if value is not None:
-                if measure.how == BY_KEY:
-                    value = {f"{self.id}|{key}": share for key, share in value.items()}
                 found.append((index, value, measure.how))
         return found
+
+    def keys(self, event: Any, directory: Directory, day: int) -> list[str]:
+        """Keys of the cells the event enters."""
+        if not self.dimensions:
+            return [self._total]
+        return [f"{self.id}|{key}" for key in product_keys(event, self.levels, directory, day)]
+
+    def shares(self, keys: list[str], by_product: dict[str, int]) -> dict[str, int]:
+        """What each of `keys` gets of a value that is given by product key."""
+        start = len(self.id) + 1
+        return {key: by_product.get(key[start:], 0) for key in keys}
 
 
 class Histogram(Group):
@@ -246,7 +261,7 @@ class Plan:
         # a measure without products keeps to itself: it shall not be added up for every product of others
         dimensions = frozenset(kpi.dimensions)
         is_histogram = measure.aggregate == "quantile"
-        form = name if is_histogram else "by product key" if measure.value == DETAILS_PDE else ""
+        form = name if is_histogram else ""
         for group in self.groups[measure.source]:
             if (group.date_field, group.dimensions, group.form) == (measure.date, dimensions, form):
                 return group
@@ -327,15 +342,17 @@ def _value(measure: Measure, policy: KpiPolicy) -> Callable[[Any, Directory, int
     if measure.value is None:
         return lambda _event, _directory, _day: MICRO
     if measure.value == DETAILS_PDE:
-        return details_pde(policy.detail_weights)
-    read = event_field(measure.value)
-    is_count = measure.aggregate == "count"
+        return details_pde(policy.detail_weights)  # product keys without the name of the group
+    read = IN_MILLIONTHS.get(measure.value) or attrgetter(measure.value)
+    is_count, is_micro = measure.aggregate == "count", measure.value in IN_MILLIONTHS
 
     def number(event: Any, _directory: Directory, _day: int) -> int | None:
         raw = read(event)
         if raw is None:
             return None
-        return MICRO if is_count else micro(raw)
+        if is_count:
+            return MICRO
+        return int(raw) if is_micro else micro(raw)
 
     return number
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import date
-from operator import add, sub
+from operator import sub
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from agents.intake.directory import Directory, Path
@@ -34,6 +34,9 @@ class _Subject(NamedTuple):
     hcp_id: str | None
 
 
+_Steps = tuple[tuple[int, int], ...]
+
+
 class Contributions:
     """What one record adds to the cell of a group; remembered, since records differ little.
 
@@ -46,6 +49,7 @@ class Contributions:
         self.key = f"{group.id}|{ALL}"
         self._readers = [reader(name) for name in names]
         self._known: dict[tuple[Any, ...], Vector] = {}
+        self._steps: dict[tuple[Any, ...], _Steps] = {}
 
     def traits(self, subject: _Subject, directory: Directory, day: int) -> tuple[Any, ...]:
         """What the filters read of the subject's reference rows."""
@@ -66,6 +70,17 @@ class Contributions:
             is_line = planned > 0 or calls > 0
             vector = self._known[name] = self._vector(line, directory, month) if is_line else [0] * self.group.width
         return vector
+
+    def of_call(self, subject: _Subject, directory: Directory, month: int, planned: int, before: int) -> _Steps:
+        """(position, what is added) by one call more on a line with `before` calls."""
+        name = (*self.traits(subject, directory, month), planned, before)
+        steps = self._steps.get(name)
+        if steps is None:
+            old = self.of_line(subject, directory, month, planned, before)
+            new = self.of_line(subject, directory, month, planned, before + 1)
+            differences = enumerate(map(sub, new, old))
+            steps = self._steps[name] = tuple((index, more) for index, more in differences if more)
+        return steps
 
     def of_day(self, subject: _Subject, directory: Directory, day: int, plan: Plan, *, until_today: bool) -> Vector:
         """The vector of one working day; not to be changed by the caller."""
@@ -152,10 +167,11 @@ class Standing:
         planned = state.directory.standing.plan(rep_id, month).get(hcp_id, 0)
         subject = _Subject(rep_id, hcp_id)
         for each in self.lines:
-            old = each.of_line(subject, state.directory, month, planned, before)
-            new = each.of_line(subject, state.directory, month, planned, before + 1)
-            cell = slot.cells.get(each.key) or [0] * each.group.width
-            slot.cells[each.key] = list(map(sub, map(add, cell, new), old))
+            cell = slot.cells.get(each.key)
+            if cell is None:
+                cell = slot.cells[each.key] = [0] * each.group.width
+            for index, more in each.of_call(subject, state.directory, month, planned, before):
+                cell[index] += more
             slot.changed.add(each.key)
         state.changed_slots.add(slot)
 
@@ -173,7 +189,7 @@ class Standing:
     # ----------------------------------------------------------------- working days
 
     def _enter_days(self, state: ProgressState, since: int) -> None:
-        """Enter the working days of the months from `since` on, up to the running one and as far as calls are planned."""
+        """Enter the working days of the months from `since` up to the running one, and as far as calls are planned."""
         if not self.days:
             return
         running = [month for month in state.directory.standing.months(self.today) if month >= since]

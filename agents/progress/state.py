@@ -13,7 +13,6 @@ from agents.progress.calendar import CompanyTime, month_start
 from agents.progress.cells import MONTH, REP, ROLLING_LETTERS, TERRITORY, UNIT_OF_LETTER, Entity, Slot, blank, path_of
 from agents.progress.ledger import Credit, Member, Report, see_first
 from agents.progress.plan import (
-    ADDED,
     BY_KEY,
     MICRO,
     NEWEST,
@@ -33,12 +32,20 @@ MEMBER = "member"
 NodeMessage = dict[str, Any]
 
 
+class Place(NamedTuple):
+    """Where an event counts."""
+
+    day: int
+    path: Path
+    month: str
+    """Bucket of the calendar periods."""
+
+
 class Addition(NamedTuple):
     """What one event adds to the cells of one group."""
 
     group: Group
-    day: int
-    path: Path
+    place: Place
     keys: list[str]
     values: list[tuple[int, Any, int]]
 
@@ -90,7 +97,8 @@ class ProgressState:
 
         Everything that can fail comes before anything changes: an event enters whole or not at all.
         """
-        additions = [self._addition(group, event) for group in self.plan.groups.get(kind, ())]
+        places: dict[str, Place | None] = {}
+        additions = [self._addition(group, event, places) for group in self.plan.groups.get(kind, ())]
         sightings = [self._sighting(ledger, event) for ledger in self.plan.ledgers.get(kind, ())]
         call = self._call(event) if kind == "visit" and self.standing.lines else None
         for addition in additions:
@@ -102,16 +110,28 @@ class ProgressState:
             if sighting is not None:
                 self._see(sighting, event)
 
-    def _addition(self, group: Group, event: Any) -> Addition | None:
-        day = day_of(event, group.date_field, self.time)
-        if day is None:
+    def _addition(self, group: Group, event: Any, places: dict[str, Place | None]) -> Addition | None:
+        name = group.date_field
+        place = places[name] if name in places else places.setdefault(name, self._place(event, name))
+        if place is None:
             return None
-        values = group.values(event, self.directory, day)
+        values = group.values(event, self.directory, place.day)
         if not values:
             return None
+        keys = group.keys(event, self.directory, place.day)
+        if group.has_shares:
+            values = [
+                (index, group.shares(keys, value), how) if how == BY_KEY else (index, value, how)
+                for index, value, how in values
+            ]
+        return Addition(group, place, keys, values)
+
+    def _place(self, event: Any, date_field: str) -> Place | None:
+        day = day_of(event, date_field, self.time)
+        if day is None:
+            return None
         path = self._path(event, day)
-        keys = [f"{group.id}|{key}" for key in product_keys(event, group.levels, self.directory, day)]
-        return Addition(group, day, path, keys, values)
+        return Place(day, path, f"{MONTH}{month_start(day)}")
 
     def _path(self, event: Any, day: int) -> Path:
         if event.owner_field == "rep_id":
@@ -127,12 +147,12 @@ class ProgressState:
         return day
 
     def _add(self, addition: Addition, event: Any, now_buckets: dict[Unit, int]) -> None:
-        group, day, path = addition.group, addition.day, addition.path
+        group, (day, path, month) = addition.group, addition.place
         entity = self.entity(REP if event.owner_field == "rep_id" else TERRITORY, event.owner)
-        if group.counts_days:
-            addition = self._once_a_day(addition, event.owner)
+        if group.day_names:
+            self._once_a_day(addition, event.owner)
         if group.has_calendar:
-            self._add_to_slot(entity.slot(f"{MONTH}{month_start(day)}", path), addition, event)
+            self._add_to_slot(entity.slot(month, path), addition, event)
         if not group.horizon or day < now_buckets["days"] - self.longest_days:
             return
         for unit, horizon in group.horizon.items():
@@ -143,15 +163,15 @@ class ProgressState:
                 self._add_to_slot(entity.slot(f"{letter}{number}", path), addition, event)
                 self.stale_windows[entity, letter] = None
 
-    def _once_a_day(self, addition: Addition, owner: str) -> Addition:
-        """The addition without the days that were seen before."""
-        book, day, group = (owner, month_start(addition.day)), addition.day, addition.group.id
-        values = [
-            (index, value, ADDED if how == ONCE_A_DAY else how)
+    def _once_a_day(self, addition: Addition, owner: str) -> None:
+        """Leave out of the addition the days that were seen before."""
+        day, names = addition.place.day, addition.group.day_names
+        book = (owner, month_start(day))
+        addition.values[:] = [
+            (index, value, how)
             for index, value, how in addition.values
-            if how != ONCE_A_DAY or self.books.first_of_day(book, f"{group}.{index}", day)
+            if how != ONCE_A_DAY or self.books.first_of_day(book, names[index], day)
         ]
-        return addition._replace(values=values)
 
     def _add_to_slot(self, slot: Slot, addition: Addition, event: Any) -> None:
         cells = slot.cells
@@ -162,14 +182,14 @@ class ProgressState:
                 cell = cells[key] = blank(group.width, self.plan.lasts[group.id])
             cell[0] += 1
             for index, value, how in addition.values:
-                if how == ADDED:
-                    cell[index] += value
-                elif how == BY_KEY:
-                    cell[index] += value.get(key, 0)
+                if how == BY_KEY:
+                    cell[index] += value[key]
                 elif how == NEWEST:
                     newest = [self.time.microseconds(event.occurred_at), event.event_id, value]
                     if cell[index] is None or newest > cell[index]:
                         cell[index] = newest
+                else:
+                    cell[index] += value
         slot.changed.update(addition.keys)
         self.changed_slots.add(slot)
 

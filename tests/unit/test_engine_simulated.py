@@ -96,7 +96,7 @@ def test_an_organisation_changed_while_no_worker_ran_rewrites_the_past(seed: int
 
 def test_a_kpi_that_is_dropped_and_one_that_is_added_while_no_worker_ran() -> None:
     one = company(3, 300)
-    few = KpiPolicy(kpis=tuple(kpi for kpi in POLICY.kpis if kpi.id != "new_accounts"))
+    few = POLICY.model_copy(update={"kpis": tuple(kpi for kpi in POLICY.kpis if kpi.id != "new_accounts")})
     engine = run(one, 3, few, losses=False)
     engine.change_policy_while_down(POLICY)
     engine.drain()
