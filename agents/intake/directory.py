@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from typing import Any, Generic, NamedTuple, TypeVar
 
+from agents.intake.standing_data import StandingData
 from schemas.events import EVENT_MODELS, Activity, Visit
 from schemas.reference import LEVELS, Hcp, Institution, OrganisationNode, Product, Reference, Rep
 
@@ -82,7 +83,9 @@ class Directory:
         self.breaks = sorted(
             {day.toordinal() for tree in (self.reps, self.nodes) for line in tree.values() for day in line.days}
         )
+        self.standing = StandingData(rows)
         self._paths: dict[tuple[str, int], Path] = {}
+        self._territories: dict[tuple[str, int], Path] = {}
         self._lines: dict[tuple[str, int], str | None] = {}
 
     def path(self, rep_id: str, day: int) -> Path:
@@ -93,10 +96,20 @@ class Directory:
             path = self._paths[rep_id, segment] = self._climb(rep_id, date.fromordinal(day))
         return path
 
+    def territory_path(self, node_id: str, day: int) -> Path:
+        """The node `node_id` and those above it on the day, lowest first; empty when there is no such node."""
+        segment = bisect_right(self.breaks, day)
+        path = self._territories.get((node_id, segment))
+        if path is None:
+            path = self._territories[node_id, segment] = self._climb_from(node_id, date.fromordinal(day))
+        return path
+
     def _climb(self, rep_id: str, day: date) -> Path:
         line = self.reps.get(rep_id)
         rep = line.on(day) if line else None
-        node_id = rep.team_id if rep else None
+        return self._climb_from(rep.team_id if rep else None, day)
+
+    def _climb_from(self, node_id: str | None, day: date) -> Path:
         path: list[Node] = []
         while node_id is not None and node_id in self.nodes:
             node = self.nodes[node_id].on(day)
@@ -152,7 +165,17 @@ class Directory:
             for node_id in {*self.nodes, *other.nodes}
             if _changes(self.nodes.get(node_id), _NODE_PLACE) != _changes(other.nodes.get(node_id), _NODE_PLACE)
         }
-        return all(self._path_alike(other, rep_id, moved) for rep_id in self.reps)
+        return all(self._path_alike(other, rep_id, moved) for rep_id in self.reps) and all(
+            self._territory_alike(other, node_id, moved) for node_id in self.nodes
+        )
+
+    def _territory_alike(self, other: "Directory", node_id: str, moved: set[str]) -> bool:
+        above = self.ever_over(node_id) | other.ever_over(node_id)
+        if above.isdisjoint(moved):
+            return True
+        lines = [tree[key] for tree in (self.nodes, other.nodes) for key in above if key in tree]
+        days = {1} | {day.toordinal() for line in lines for day in line.days}
+        return all(self.territory_path(node_id, day) == other.territory_path(node_id, day) for day in days)
 
     def _path_alike(self, other: "Directory", rep_id: str, moved: set[str]) -> bool:
         places = [_changes(directory.reps.get(rep_id), _REP_PLACE) for directory in (self, other)]
@@ -171,13 +194,17 @@ class Directory:
     def ever_above(self, rep_id: str) -> set[str]:
         """Every node that ever stands above a rep."""
         line = self.reps.get(rep_id)
-        waiting = [row.team_id for row in line.rows] if line else []
-        found: set[str] = set()
+        teams = {row.team_id for row in line.rows if row.team_id is not None} if line else set()
+        return {node for team in teams for node in self.ever_over(team)}
+
+    def ever_over(self, node_id: str) -> set[str]:
+        """A node, and every one that ever stands above it."""
+        waiting, found = [node_id], {node_id}
         while waiting:
-            node_id = waiting.pop()
-            if node_id is not None and node_id not in found:
-                found.add(node_id)
-                waiting += [row.parent_id for row in self.nodes[node_id].rows] if node_id in self.nodes else []
+            line = self.nodes.get(waiting.pop())
+            new = {row.parent_id for row in line.rows if row.parent_id is not None} - found if line else set()
+            found |= new
+            waiting += new
         return found
 
 

@@ -1,6 +1,6 @@
 """What is kept and what is taken back when a shard is computed anew with another policy or organisation."""
 
-from agents.progress.cells import REP, UNIT_OF_LETTER, Entity, Slot, blank
+from agents.progress.cells import LEAVES, UNIT_OF_LETTER, Entity, Slot, blank
 from agents.progress.ledger import withdrawn
 from agents.progress.plan import Plan
 from agents.progress.state import ProgressState
@@ -9,7 +9,7 @@ from agents.progress.state import ProgressState
 def carry_over(old: ProgressState, new: ProgressState) -> None:
     """Keep what others said: node totals, ledger members, and what reps were credited with."""
     for (level, entity_id), entity in old.entities.items():
-        if level != REP:
+        if level not in LEAVES:
             new.entities[level, entity_id] = entity
             for slot in _slots(entity):
                 slot.fill(new.plan.lasts)
@@ -26,7 +26,7 @@ def carry_over(old: ProgressState, new: ProgressState) -> None:
 def withdraw(old: ProgressState, new: ProgressState) -> None:
     """Say zero where the old state said something and the new one is silent, then say everything again."""
     for (level, entity_id), entity in old.entities.items():
-        if level == REP:
+        if level in LEAVES:
             for slot in _slots(entity):
                 _withdraw_slot(slot, new, new.entity(level, entity_id))
     for entity in new.entities.values():

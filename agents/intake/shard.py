@@ -17,7 +17,7 @@ from agents.intake.directory import Directory
 from agents.intake.seen import Seen, content_hash, identity_hash
 from agents.progress.snapshot import loads
 from agents.progress.state import ProgressState
-from schemas.events import MODEL_OF_TOPIC, Event, RepEvent
+from schemas.events import MODEL_OF_TOPIC, Event
 from schemas.policy import Unit
 from schemas.rows import EVENT_TABLES, Row
 
@@ -138,6 +138,13 @@ class Shard:
     def number(self) -> int:
         """The partition."""
         return self.placement.shard
+
+    def adopt(self, directory: Directory, now: datetime) -> None:
+        """Go on with these reference data: what follows from them alone is worked out anew."""
+        self.progress.learn(directory)
+        mine = sorted(rep_id for rep_id in directory.reps if self.placement.holds(rep_id))
+        self.progress.standing.adopt(self.progress, mine, self.progress.time.day_of(now))
+        self.moved = True
 
     # ------------------------------------------------------------- the pass
 
@@ -272,8 +279,7 @@ class Shard:
 
     def _apply(self, kind: str, item: _Candidate, buckets: dict[Unit, int]) -> bool:
         try:
-            if isinstance(item.event, RepEvent):
-                self.progress.add_event(kind, item.event, buckets)
+            self.progress.add_event(kind, item.event, buckets)
         except Exception as error:  # whatever a policy's arithmetic raises concerns this event alone
             self._refuse(item.topic, item.record, "cells", type(error).__name__, str(error))
             return False
@@ -304,8 +310,7 @@ class Shard:
 
     def _enter_again(self, kind: str, event: Any, buckets: dict[Unit, int]) -> None:
         try:
-            if isinstance(event, RepEvent):
-                self.progress.add_event(kind, event, buckets)
+            self.progress.add_event(kind, event, buckets)
         except Exception as error:  # a new policy cannot compute with an event that an older one took
             self.counts["not_computed"] += 1
             self.unusable = f"{kind} {event.event_id}: {type(error).__name__}: {error}"

@@ -15,6 +15,10 @@ from schemas.policy import Unit
 
 #: Level of a representative; nodes carry theirs.
 REP = "rep"
+#: Level of a territory that market reports are about; it stands below the node of the same id and has no figures shown.
+TERRITORY = "territory"
+#: Levels whose cells come from events; those of all others come from their children.
+LEAVES = frozenset({REP, TERRITORY})
 #: First letter of a bucket: calendar periods, then the units of rolling windows.
 MONTH, QUARTER, YEAR = "m", "q", "y"
 ROLLING_LETTERS: dict[Unit, str] = {"days": "D", "hours": "H", "minutes": "N"}

@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
+from fractions import Fraction
 from functools import lru_cache
 from typing import NamedTuple
 
 from agents.intake.directory import Path
 from agents.progress.calendar import CALENDAR_PERIODS, period_start
-from agents.progress.cells import MONTH, ROLLING_LETTERS, UNIT_OF_LETTER, Entity, Slot
+from agents.progress.cells import MONTH, ROLLING_LETTERS, TERRITORY, UNIT_OF_LETTER, Entity, Slot
+from agents.progress.histogram import quantile
 from agents.progress.plan import MICRO, KpiOutput, Plan, Position, Vector
 from agents.progress.state import ProgressState
 from schemas.policy import CalendarPeriod, Rolling, Unit
@@ -59,12 +61,13 @@ def changed_rows(state: ProgressState) -> list[CellRow]:
     for slot in state.changed_slots:
         for target in _targets(state.plan, slot):
             wanted[target] = None
-    return [calendar_row(state.plan, *target) for target in wanted]
+    known: dict[tuple[Entity, str, tuple[str, ...]], Vector] = {}  # many KPIs read the same cell
+    return [calendar_row(state.plan, *target, known) for target in wanted]
 
 
 def _targets(plan: Plan, slot: Slot) -> Iterator[tuple[Entity, KpiOutput, CalendarPeriod, int, str]]:
     letter, start = slot.bucket[0], int(slot.bucket[1:])
-    if letter in UNIT_OF_LETTER:
+    if letter in UNIT_OF_LETTER or slot.entity.level == TERRITORY:
         return
     for key in slot.changed:
         group, _, product_key = key.partition("|")
@@ -81,14 +84,24 @@ def _targets(plan: Plan, slot: Slot) -> Iterator[tuple[Entity, KpiOutput, Calend
 
 
 def calendar_row(
-    plan: Plan, entity: Entity, output: KpiOutput, period: CalendarPeriod, start: int, product_key: str
+    plan: Plan,
+    entity: Entity,
+    output: KpiOutput,
+    period: CalendarPeriod,
+    start: int,
+    product_key: str,
+    known: dict[tuple[Entity, str, tuple[str, ...]], Vector] | None = None,
 ) -> CellRow:
-    """The KPI row of one entity, calendar period and product key, as its cells stand."""
+    """The row of one entity, calendar period and product key, as its cells stand; `known` keeps what was added up."""
+    known = {} if known is None else known
     buckets = (f"{period[0]}{start}",) if output.is_ledger else _months(period, start)
 
     def read(position: Position) -> Vector:
-        width = plan.widths[position.group]
-        return entity.total(buckets, f"{position.group}|{product_key}", width, plan.lasts[position.group])
+        name = (entity, f"{position.group}|{product_key}", buckets)
+        if (vector := known.get(name)) is None:
+            width = plan.widths[position.group]
+            vector = known[name] = entity.total(buckets, name[1], width, plan.lasts[position.group])
+        return vector
 
     return _row(entity, product_key, (output.kpi, period, start), figures(output, read))
 
@@ -117,6 +130,11 @@ def figures(output: KpiOutput, read: Callable[[Position], Vector]) -> Figures:
     if output.is_last:
         newest = above[output.numerator.index]
         return Figures(newest[2] if newest else None, newest[2] if newest else 0, None, above[0])
+    if output.share:
+        found = quantile(above[1:], output.share)
+        return Figures(found, found or 0, None, above[0])
+    if output.parts:
+        return _weighted(output, read, above[0])
     numerator = above[output.numerator.index]
     if output.denominator is None:
         return Figures(numerator, numerator, None, above[0])
@@ -124,6 +142,17 @@ def figures(output: KpiOutput, read: Callable[[Position], Vector]) -> Figures:
     denominator = below[output.denominator.index]
     value = divide_half_even(numerator, denominator) if denominator else None
     return Figures(value, numerator, denominator, above[0] + (below[0] if below is not above else 0))
+
+
+def _weighted(output: KpiOutput, read: Callable[[Position], Vector], events: int) -> Figures:
+    """Weighted mean of the ratios that have a denominator; the weights of the others do not count."""
+    total, weights = Fraction(0), 0
+    for weight, above, below in output.parts:
+        if denominator := read(below)[below.index]:
+            total += Fraction(weight * read(above)[above.index], denominator)
+            weights += weight
+    value = round(total / weights * MICRO) if weights else None  # a Fraction is rounded half to even
+    return Figures(value, round(total), weights, events)
 
 
 def _row(
@@ -153,8 +182,10 @@ class RollingWindows:
         self._now: dict[Unit, int] = {}
 
     def moved_on(self, now: datetime) -> bool:
-        """Whether a bucket ended since the last look, with anything in it to fall out of a window."""
+        """Whether a bucket ended since the last look, with anything in it to fall out of a window, or a day began."""
         buckets = self._state.now_buckets(now)
+        if self._state.standing.waits_for(buckets["days"]):
+            return True
         changed = [unit for unit, number in buckets.items() if self._now.get(unit) != number]
         letters = [ROLLING_LETTERS[unit] for unit in changed]
         return any(entity.rolling.get(letter) for entity in self._state.entities.values() for letter in letters)
@@ -163,6 +194,7 @@ class RollingWindows:
         """Rows of every window whose value is another than the one last written; expired buckets are dropped."""
         state = self._state
         buckets = state.now_buckets(now)
+        state.standing.begin_day(state, buckets["days"])
         for unit, number in buckets.items():
             if unit in state.plan.horizon and self._now.get(unit) != number:
                 letter = ROLLING_LETTERS[unit]
@@ -178,6 +210,8 @@ class RollingWindows:
         return rows
 
     def _of_entity(self, entity: Entity, unit: Unit, now_bucket: int) -> Iterable[CellRow]:
+        if entity.level == TERRITORY:
+            return
         newest = _newest_buckets(entity.rolling.get(ROLLING_LETTERS[unit], {}), now_bucket)
         for key in sorted(newest):
             group, _, product_key = key.partition("|")

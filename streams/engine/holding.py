@@ -6,6 +6,7 @@ and counts only if no rebalance (another `epoch`) and no other company came in b
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from datetime import UTC, datetime
 
 import structlog
 from aiokafka.errors import KafkaError
@@ -206,9 +207,8 @@ class Holding:
 
     async def _relabel(self, owned: OwnedShard) -> None:
         async with self.standstill:
-            owned.shard.progress.learn(self.company.directory)
+            owned.shard.adopt(self.company.directory, datetime.now(UTC))
             owned.labels = self._labels()
-            owned.shard.moved = True
 
     async def _compute_anew(self, owned: OwnedShard) -> None:
         number = owned.shard.number

@@ -163,6 +163,7 @@ class Opener:
         )
         owned.resend, owned.fresh = int(meta["resend"]), int(meta["fresh"])
         owned.held_before = tuple(shard.held)
+        shard.adopt(company.directory, datetime.now(UTC))
         for entity in shard.progress.entities.values():
             shard.progress.stale_windows |= {(entity, letter): None for letter in entity.rolling}
         return owned
@@ -209,6 +210,7 @@ class Opener:
         if old is not None:
             carry_over(old.shard.progress, shard.progress)
         count = shard.replay(self._stored_events(number), now)
+        shard.adopt(company.directory, now)
         labels = company.labels(self.partitions, self.cluster)
         owned = OwnedShard(shard, token, RollingWindows(shard.progress), replace=True, labels=labels)
         owned.lights = self._board(number, company)

@@ -241,6 +241,11 @@ class SimulatedEngine:
         self.store.shards.clear()
         self.owned = {number: self.open(number) for number in self.owned}
 
+    def lose_worker(self, number: int) -> None:
+        """A shard is taken over from its last checkpoint; that checkpoint was made a moment ago."""
+        self.checkpoint(number)
+        self.owned[number] = self.open(number)
+
     def lose_shard(self, number: int) -> None:
         """One shard loses its state; the others say everything again."""
         self.store.shards.pop(number, None)
@@ -253,6 +258,14 @@ class SimulatedEngine:
             self.checkpoint(number)
             owned = self.owned[number]
             self.owned[number] = self.opener.rebuilt(number, "token", self.company, owned)
+
+    def adopt_running(self, references: list[Reference], version: int) -> None:
+        """Other reference data that leave everybody in their place: nothing is read again."""
+        before, self.company = self.company.directory, self._company(references, version)
+        assert before.places_alike(self.company.directory, self.plan.reads)
+        for owned in self.owned.values():
+            owned.shard.adopt(self.company.directory, self.now)
+            owned.labels = self.company.labels(self.partitions, "simulated")
 
     def adopt_while_down(self, references: list[Reference], version: int) -> None:
         """Other reference data is published while no worker runs."""
