@@ -38,6 +38,7 @@ help:
 	@echo 'make check       format, lint, types, import contracts, generated documents: what CI asks before the tests'
 	@echo 'make test-full   the slow tests too: the whole real data set'
 	@echo 'make test-kafka  the engine suite on a real Apache Kafka; needs java (17 or newer) and mvn'
+	@echo 'make bench       measure the time from an event to its alert light (ARGS="--rate 1000 --seconds 30")'
 	@echo 'make schemas     write docs/schemas from the models'
 	@echo 'make dictionary  write docs/data-dictionary.md from the database'
 	@echo 'make lock        write both lock files from pyproject.toml (ARGS=--upgrade takes newer versions)'
@@ -76,6 +77,9 @@ check: install-test
 	$(PY) -m schemas.publish --check docs/schemas
 	$(PY) -m streams.dictionary --check
 
+bench: install
+	$(PY) -m bench.light_latency $(ARGS)
+
 schemas: install-test
 	$(PY) -m schemas.publish docs/schemas
 
@@ -94,4 +98,4 @@ lock:
 clean:
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 
-.PHONY: help install install-test run test test-full test-kafka check schemas dictionary lock clean
+.PHONY: help install install-test run test test-full test-kafka check bench schemas dictionary lock clean

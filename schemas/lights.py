@@ -5,7 +5,7 @@ from datetime import time, timedelta
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, PlainSerializer
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer
 
 from schemas.base import Model
 from schemas.policy import CalendarPeriod
@@ -57,6 +57,13 @@ Clock = Annotated[
 #: A share: 0.2 is 20 %.
 Share = Annotated[Decimal, Field(ge=0, le=1, decimal_places=6)]
 Ratio = Annotated[Decimal, Field(ge=0, le=10, decimal_places=6)]
+
+
+def _named_once(tests: tuple[TestName, ...]) -> tuple[TestName, ...]:
+    if not tests or len(set(tests)) < len(tests):
+        msg = "name at least one test, and each once: pace, period, forecast"
+        raise ValueError(msg)
+    return tests
 
 
 class PaceRule(Model):
@@ -114,7 +121,7 @@ class HistoryRule(Model):
 class LightRules(Model):
     """How the lights of one KPI, or of all, are judged."""
 
-    tests: Annotated[tuple[TestName, ...], Field(min_length=1)] = ("period", "forecast", "pace")
+    tests: Annotated[tuple[TestName, ...], AfterValidator(_named_once)] = ("period", "forecast", "pace")
     """Tests in the order in which they are named as the cause."""
     combine: Literal["worst", "first"] = "worst"
     """worst: the worst colour of all tests; first: the first test that is not silent decides."""

@@ -9,7 +9,7 @@ import orjson
 import pyarrow as pa
 from clickhouse_connect.driver.client import Client
 
-from agents.progress.lights import Light
+from agents.progress.lights import GREY, Light
 from agents.progress.lights_board import Change, Reading
 from agents.progress.lights_book import LightKey
 from schemas.base import AMOUNT_PLACES
@@ -22,8 +22,16 @@ _EPOCH_ORDINAL = 719_163
 _MOMENT = pa.timestamp("ms", tz="UTC")
 _PAST = """
     SELECT kpi_id, period, period_start, owner_level, owner_id, product_level, product_key,
-        state, cause, toUnixTimestamp64Milli(since), changes
-    FROM lights FINAL"""
+        light.state, light.cause, toUnixTimestamp64Milli(light.since), light.changes, told.previous, told.number
+    FROM (SELECT * FROM lights FINAL) AS light
+    LEFT JOIN
+    (
+        SELECT kpi_id, period, period_start, owner_level, owner_id, product_level, product_key,
+            max(changes) AS number, argMax(state, changes) AS previous
+        FROM light_changes FINAL
+        GROUP BY kpi_id, period, period_start, owner_level, owner_id, product_level, product_key
+    ) AS told USING (kpi_id, period, period_start, owner_level, owner_id, product_level, product_key)
+    SETTINGS join_use_nulls = 0"""
 
 
 def reading_table(readings: Sequence[Reading], stamp: int) -> Any:
@@ -135,7 +143,8 @@ def stored(client: Client) -> dict[LightKey, Light]:
     with translated():
         rows = client.query(_PAST).result_rows
     found = {}
-    for kpi_id, period, start, *names, state, cause, since, changes in rows:
+    for kpi_id, period, start, *names, state, cause, since, changes, previous, told in rows:
         key = LightKey(kpi_id, period, start.toordinal(), *names)
-        found[key] = Light(state, cause, since, changes, None if state == "grey" else 0)
+        lit = None if state == GREY else 0
+        found[key] = Light(state, cause, since, changes, lit, previous=previous or GREY, told=told)
     return found

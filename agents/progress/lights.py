@@ -173,6 +173,10 @@ class Light(NamedTuple):
     green: int | None = None
     gone: int | None = None
     """Since when there is nothing to judge."""
+    previous: Colour = GREY
+    """State before the last change."""
+    told: int = 0
+    """Changes that were told; a change is told once a checkpoint holds it."""
 
 
 def unlit(now_ms: int) -> Light:
@@ -205,7 +209,11 @@ def step(light: Light, look: Judged | None, now_ms: int, rules: Rules) -> Light:
         cause = look.plain.cause if look.plain.colour == light.state else light.cause
         return held._replace(cause=cause)
     lit = now_ms if light.state == GREY else light.lit
-    return held._replace(state=wanted, cause=look.plain.cause, since=now_ms, changes=light.changes + 1, lit=lit)
+    return _turned(held, wanted, look.plain.cause, now_ms)._replace(lit=lit)
+
+
+def _turned(light: Light, state: Colour, cause: str, now_ms: int) -> Light:
+    return light._replace(state=state, cause=cause, since=now_ms, changes=light.changes + 1, previous=light.state)
 
 
 def _without_data(light: Light, now_ms: int, rules: Rules) -> Light:
@@ -213,7 +221,7 @@ def _without_data(light: Light, now_ms: int, rules: Rules) -> Light:
     idle = light._replace(amber_or_worse=None, red=None, amber_or_better=None, green=None, gone=gone)
     if light.state == GREY or now_ms - gone < rules.no_data_ms:
         return idle
-    return idle._replace(state=GREY, cause=NO_DATA, since=now_ms, changes=light.changes + 1, lit=None)
+    return _turned(idle, GREY, NO_DATA, now_ms)._replace(lit=None)
 
 
 def _remembering(light: Light, look: Judged, now_ms: int) -> Light:

@@ -51,6 +51,7 @@ class LightOutput(NamedTuple):
     readings: list[Reading]
     """Lights of which any number or state is another than the one last written."""
     changes: list[Change]
+    """Changes that the checkpoint before holds; a change that a crash undid is never told."""
     fields: dict[str, bytes]
     """Of the checkpoint."""
 
@@ -90,6 +91,7 @@ class LightBoard:
         self._holds = holds
         self._shown: dict[LightKey, Reading] = {}
         self._due: dict[LightKey, int] = {}
+        self._untold: dict[LightKey, Change | None] = {}
         self._seen_days: tuple[int, ...] | None = None
         self._left_unlit = False
         self._time = company_time
@@ -117,14 +119,25 @@ class LightBoard:
         for name in [name for name in fields if name.startswith(FIELD_PREFIX)]:
             key = LightKey(*orjson.loads(name)[1:])
             self.lights[key] = Light(*orjson.loads(fields.pop(name)))
+        self._find_untold()
 
     def take_past(self, lights: Mapping[LightKey, Light]) -> None:
         """Go on from what was last written of lights, where no checkpoint is left."""
         self.lights = {key: light for key, light in lights.items() if self._holds(key.owner_id)}
+        self._find_untold()
+
+    def _find_untold(self) -> None:
+        """Changes a crash left untold are told at the next look, with the numbers of then."""
+        self._untold = {key: None for key, light in self.lights.items() if light.told < light.changes}
 
     def take_over(self, other: "LightBoard") -> None:
         """Go on from the lights of another board."""
-        self.lights, self._lags = other.lights, other._lags  # noqa: SLF001 - its own kind
+        self.lights, self._lags, self._untold = other.lights, other._lags, other._untold  # noqa: SLF001 - its own kind
+
+    @property
+    def untold(self) -> int:
+        """Changes that the next checkpoint tells."""
+        return len(self._untold)
 
     # ------------------------------------------------------------ the look
 
@@ -132,7 +145,7 @@ class LightBoard:
         """Whether time alone may change a light."""
         if not self._mine:
             return False
-        if self._left_unlit and not self.is_company_behind:
+        if self._untold or (self._left_unlit and not self.is_company_behind):
             return True
         if self._seen_days != self._book.counted_days(now, self._time):
             return True
@@ -149,12 +162,26 @@ class LightBoard:
             everything: whether all fields are wanted, not only the changed ones.
         """
         output = LightOutput([], [], {})
+        self._tell(output)
         changed = {LightKey(*row[:7]): row for row in rows if row.period in CALENDAR_PERIODS}
         for key in self._to_look_at(changed, now):
             self._look(key, changed[key] if key in changed else read(key), now, output)
         if everything:
             output.fields.update({field_of(key): orjson.dumps([*light]) for key, light in self.lights.items()})
         return output
+
+    def _tell(self, output: LightOutput) -> None:
+        """Tell the changes that are in the checkpoint by now."""
+        for change in list(self._untold.values()):
+            if change is not None:
+                self._told(change, output)
+
+    def _told(self, change: Change, output: LightOutput) -> None:
+        key = change.reading.key
+        output.changes.append(change)
+        self.lights[key] = light = self.lights[key]._replace(told=change.reading.light.changes)
+        output.fields[field_of(key)] = orjson.dumps([*light])
+        del self._untold[key]
 
     def _to_look_at(self, changed: Iterable[LightKey], now: datetime) -> list[LightKey]:
         goals, now_ms = self._book.goals, _milliseconds(now)
@@ -183,21 +210,14 @@ class LightBoard:
         seen = numbers(value, goal, elapsed, width, accumulates=rules.accumulates)
         said, look = judged(seen, key.period, rules)
         before = self.lights.get(key)
+        reading = Reading(key, end, end < today, before or unlit(now_ms), GREY, seen, said, book.version, now_ms)
+        if key in self._untold:
+            self._told(_change(reading), output)
+            before = self.lights[key]
         after = step(before or unlit(now_ms), self._held_back(before, look), now_ms, rules)
         self._note_due(key, due_ms(after, rules))
         self.lights[key] = after
-        reading = Reading(
-            key=key,
-            period_end=end,
-            is_over=end < today,
-            light=after,
-            pending_state=pending_state(after, look),
-            numbers=seen,
-            verdicts=said,
-            policy_version=book.version,
-            judged_at=now_ms,
-        )
-        self._say(reading, before, output)
+        self._say(reading._replace(light=after, pending_state=pending_state(after, look)), before, output)
 
     def _held_back(self, before: Light | None, look: Judged | None) -> Judged | None:
         """No first colour from half of the events."""
@@ -220,9 +240,13 @@ class LightBoard:
         if shown is None or _content(shown) != _content(reading):
             self._shown[key] = reading
             output.readings.append(reading)
-        if light.changes != (before.changes if before is not None else 0):
-            previous = before.state if before is not None else GREY
-            output.changes.append(Change(light_id(key, light.changes), previous, reading))
+        if light.changes > light.told:
+            self._untold[key] = _change(reading)
+
+
+def _change(reading: Reading) -> Change:
+    light = reading.light
+    return Change(light_id(reading.key, light.changes), light.previous, reading)
 
 
 def _content(reading: Reading) -> tuple[object, ...]:

@@ -85,7 +85,7 @@ def check(name: Which = Name.KPIS, folder: Folder = None, as_json: AsJson = Fals
         msg = f"{path} has {_counted(len(mistakes), 'mistake')}: mend what is listed and check again"
         raise InvalidError(msg)
     if not as_json:
-        own = " with rules of their own" if name is Name.LIGHTS else ""
+        own = " with own rules" if name is Name.LIGHTS else ""
         sys.stdout.write(f"{path} is right: {_counted(kpis, 'KPI')}{own}\n")
 
 

@@ -8,8 +8,8 @@ from agents.intake.shard import Shard
 from agents.progress.lights_board import LightBoard
 from schemas.rows import EVENT_TABLES
 
-#: Events that are all older are a past that is being sent; a long weekend is not.
-_PAST_DAYS = 4
+#: Events that are all older than this are a past that is being sent.
+_PAST_DAYS = 1
 _DAY = {
     kind: [*table.names, *(column.name for column in table.technical)].index("day")
     for kind, table in EVENT_TABLES.items()

@@ -119,7 +119,7 @@ def _meta(owned: OwnedShard, stamp: int) -> dict[str, str | int]:
         **{f"o:{topic}": offset for topic, offset in shard.offsets.items()},
         **{f"c:{name}": count for name, count in shard.counts.items()},
         "held": len(shard.held),
-        "unsaid": len(shard.progress.speaking_next),
+        "unsaid": len(shard.progress.speaking_next) + owned.lights.untold,
         **{f"f:{sender}": fresh for sender, fresh in shard.fresh.items()},
         "stamp": stamp,
         "fresh": owned.fresh,

@@ -20,10 +20,11 @@ from agents.intake.shard import Record, StoredEvent
 from agents.progress.calendar import CompanyTime
 from agents.progress.cells import REP
 from agents.progress.lights import Light
-from agents.progress.lights_board import Change, Reading
-from agents.progress.lights_book import LightKey
+from agents.progress.lights_board import Change, Reading, light_id
+from agents.progress.lights_book import LightBook, LightKey
 from agents.progress.outputs import CellRow
 from agents.progress.plan import Plan
+from schemas.lights import LightPolicy
 from schemas.policy import KpiPolicy
 from schemas.reference import Reference
 from schemas.rows import EVENT_TABLES
@@ -124,7 +125,12 @@ class OpenerFromTableau(Opener):
         return max((stamp for stamp, _ in self._tableau.cells.values()), default=0)
 
     def _stored_lights(self) -> dict[LightKey, Light]:
-        return {key: reading.light for key, reading in self._tableau.lights.items()}
+        told = self._tableau.light_changes
+        return {
+            key: light._replace(told=light.changes if light_id(key, light.changes) in told else light.changes - 1)
+            for key, light in ((key, reading.light) for key, reading in self._tableau.lights.items())
+            if light.changes
+        }
 
     def _stored_events(self, number: int) -> Iterator[StoredEvent]:
         for kind, held in self._tableau.events.items():
@@ -145,13 +151,24 @@ class SimulatedEngine:
         messages: what was sent, in order.
         partitions: shards.
         seed: of everything that happens by chance.
+        now: the clock at the beginning.
+        lights: the policy of lights.
     """
 
     def __init__(
-        self, policy: KpiPolicy, references: list[Reference], messages: list[Message], partitions: int, seed: int
+        self,
+        policy: KpiPolicy,
+        references: list[Reference],
+        messages: list[Message],
+        partitions: int,
+        seed: int,
+        *,
+        now: datetime = NOW,
+        lights: LightPolicy | None = None,
     ) -> None:
         self.rng = random.Random(seed)
-        self.now = NOW
+        self.now = now
+        self.lights = lights or LightPolicy()
         self.plan = Plan(policy)
         self.partitions = partitions
         self.company = self._company(references, 1)
@@ -172,7 +189,9 @@ class SimulatedEngine:
         rows: dict[str, list[Reference]] = defaultdict(list)
         for row in references:
             rows[row.kind_name].append(row)
-        return Company(self.plan, 1, Directory(rows, version), CompanyTime("Asia/Shanghai"))
+        targets, days = rows["target"], rows["calendar_day"]
+        book = LightBook(self.lights, 1, self.plan.policy, targets, days)  # type: ignore[arg-type] # rows of one kind
+        return Company(self.plan, 1, Directory(rows, version), CompanyTime("Asia/Shanghai"), book)
 
     def send(self, topic: str, key: str, value: bytes) -> None:
         """Append to the log."""
