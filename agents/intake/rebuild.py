@@ -28,6 +28,7 @@ def withdraw(old: ProgressState, new: ProgressState) -> None:
         if level in LEAVES:
             for slot in _slots(entity):
                 _withdraw_slot(slot, new, new.entity(level, entity_id))
+    new.books.withdraw(old.books)
     for name, report in old.reports.items():
         fresh = new.reports.setdefault(name, {})
         spec = new.plan.by_kpi.get(name[1])

@@ -324,7 +324,7 @@ class ProgressState:
         self.changed_members, self.speaking_next = self.speaking_next, set()
         self.changed_reports = {}
         self.dropped_slots = []
-        self.books.changed = set()
+        self.books.settle()
 
 
 def _slots(entities: Iterable[Entity]) -> Iterator[Slot]:

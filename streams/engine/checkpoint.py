@@ -82,6 +82,7 @@ def take_snapshot(owned: OwnedShard, stamp: int, now: datetime) -> Snapshot:
     messages = [(message["p"], dumps(message | origin)) for message in shard.progress.messages(stamp)]
     output, shard.output = shard.output, Output()
     block = Block(dict(output.rows), changed_rows(shard.progress) + rolling, _letters(shard, output.letters, now))
+    block.calls = shard.progress.books.counted()
     commit = Commit(
         shard=shard.number,
         token=owned.token,
@@ -310,4 +311,5 @@ def _joined(snapshots: Iterable[Snapshot]) -> Block:
             whole.events.setdefault(kind, []).extend(rows)
         whole.cells += snapshot.block.cells
         whole.letters += snapshot.block.letters
+        whole.calls += snapshot.block.calls
     return whole

@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow as pa
 from clickhouse_connect.driver.client import Client
 
+from agents.progress.books import CallCount
 from agents.progress.cells import REP
 from agents.progress.outputs import CellRow
 from schemas.outputs import DeadLetter
@@ -33,11 +34,12 @@ class Block:
     """Rows by event kind, technical columns included."""
     cells: list[CellRow] = field(default_factory=list)
     letters: list[DeadLetter] = field(default_factory=list)
+    calls: list[CallCount] = field(default_factory=list)
 
     @property
     def size(self) -> int:
         """Rows in it."""
-        return sum(map(len, self.events.values())) + len(self.cells) + len(self.letters)
+        return sum(map(len, self.events.values())) + len(self.cells) + len(self.letters) + len(self.calls)
 
 
 def write(client: Client, block: Block, stamp: int) -> None:
@@ -62,6 +64,8 @@ def write(client: Client, block: Block, stamp: int) -> None:
     if nodes:
         owner = {"node_id": [row.entity_id for row in nodes], "node_level": [row.level for row in nodes]}
         _insert(client, "node_totals", _cell_table(nodes, owner, stamp, at))
+    if block.calls:
+        _insert(client, "call_counts", _call_table(block.calls, stamp, at))
     if block.letters:
         with translated():
             dead_letters.store(client, block.letters)
@@ -103,6 +107,19 @@ def _cell_table(rows: Sequence[CellRow], owner: dict[str, list[str]], stamp: int
         "version": pa.array([stamp] * len(rows), pa.uint64()),
         "updated_at": pa.array([at] * len(rows), pa.timestamp("ms", tz="UTC")),
         "expires_at": pa.array([row.expires_at for row in rows], pa.timestamp("ms", tz="UTC")),
+    }
+    return pa.table(columns)
+
+
+def _call_table(calls: Sequence[CallCount], stamp: int, at: datetime) -> Any:
+    days = [call.month - _EPOCH_ORDINAL for call in calls]
+    columns = {
+        "month_start": pa.array(days, pa.int32()).cast(pa.date32()),
+        "rep_id": pa.array([call.rep_id for call in calls], pa.string()),
+        "hcp_id": pa.array([call.hcp_id for call in calls], pa.string()),
+        "calls": pa.array([call.calls for call in calls], pa.uint64()),
+        "version": pa.array([stamp] * len(calls), pa.uint64()),
+        "updated_at": pa.array([at] * len(calls), pa.timestamp("ms", tz="UTC")),
     }
     return pa.table(columns)
 

@@ -145,6 +145,7 @@ def working_days(company: "Company") -> Iterable[tuple[str, date]]:
 
 def add_call_plan(result: "Expected", company: "Company", calls: list["Event"]) -> None:
     made = Counter((v["rep_id"], oracle.company_day(v).replace(day=1), v["hcp_id"]) for v in calls)
+    result.calls = [(month, rep, hcp, count) for (rep, month, hcp), count in made.items()]
     planned: dict[tuple[str, date, str], int] = {}
     for row in sorted((r for r in company.references if isinstance(r, CallPlan)), key=lambda r: r.effective_from):
         planned[row.rep_id, row.effective_from.replace(day=1), row.hcp_id] = row.planned_calls

@@ -41,6 +41,7 @@ class Tableau:
     events: dict[str, dict[tuple[str, str], tuple[Any, ...]]] = field(default_factory=lambda: defaultdict(dict))
     cells: dict[tuple[Any, ...], tuple[int, CellRow]] = field(default_factory=dict)
     letters: dict[str, tuple[str, bytes, str, str]] = field(default_factory=dict)
+    calls: dict[tuple[str, int, str], tuple[int, int]] = field(default_factory=dict)
 
     def write(self, snapshot: Snapshot, stamp: int) -> None:
         for kind, rows in snapshot.block.events.items():
@@ -51,6 +52,9 @@ class Tableau:
         for cell in snapshot.block.cells:
             if self.cells.get(cell[:CELL_KEY], (0, None))[0] <= stamp:
                 self.cells[cell[:CELL_KEY]] = (stamp, cell)
+        for rep, month, hcp, calls in snapshot.block.calls:
+            if self.calls.get((rep, month, hcp), (0, 0))[0] <= stamp:
+                self.calls[rep, month, hcp] = (stamp, calls)
         for letter in snapshot.block.letters:
             self.letters[letter.dead_letter_id] = (letter.topic, letter.raw, letter.step, letter.error_class)
 
@@ -66,6 +70,9 @@ class Tableau:
                 figures = (_amount(cell.value), _amount(cell.numerator), _amount(cell.denominator), cell.events)
                 table = "kpi_cells" if cell.level == REP else "node_totals"
                 rows[table].append((*key, cell.product_level, cell.product_key, *figures))
+        rows["call_counts"] = [
+            (date.fromordinal(month), rep, hcp, calls) for (rep, month, hcp), (_, calls) in self.calls.items() if calls
+        ]
         rows["dead_letters"] = [(topic, raw.hex(), step, name) for topic, raw, step, name in self.letters.values()]
         return Tables(rows)
 
