@@ -31,6 +31,7 @@ def withdraw(old: ProgressState, new: ProgressState) -> None:
                 _withdraw_slot(slot, new, new.entity(level, entity_id))
     for entity in new.entities.values():
         _drop_windows(entity, new.plan)
+    new.books.withdraw(old.books)
     for name, report in old.reports.items():
         fresh = new.reports.setdefault(name, {})
         fresh |= {key: withdrawn(entry) for key, entry in report.items() if key not in fresh}

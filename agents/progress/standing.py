@@ -157,9 +157,7 @@ class Standing:
     def call(self, state: ProgressState, rep_id: str, hcp_id: str, day: int) -> None:
         """Enter one call into the book and the line it belongs to."""
         month = month_start(day)
-        calls = state.books.open((rep_id, month)).calls
-        before = calls.get(hcp_id, 0)
-        calls[hcp_id] = before + 1
+        before = state.books.call((rep_id, month), hcp_id)
         slot = self._slots.get((rep_id, month))
         if slot is None:
             self._enter_lines(state, rep_id, month)

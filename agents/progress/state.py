@@ -340,7 +340,7 @@ class ProgressState:
         self.changed_members, self.speaking_next = self.speaking_next, set()
         self.changed_reports = {}
         self.dropped_slots = []
-        self.books.changed = set()
+        self.books.settle()
 
 
 def _portions(keys: Iterable[str]) -> Iterator[list[str]]:

@@ -96,6 +96,7 @@ def take_snapshot(owned: OwnedShard, stamp: int, now: datetime) -> Snapshot:
     lights = owned.lights.snapshot(cells, partial(row_of, shard.progress), now, everything=owned.replace)
     letters = _letters(owned, output.letters, now)
     block = Block(dict(output.rows), cells, letters, lights.readings, lights.changes)
+    block.calls = shard.progress.books.counted()
     commit = Commit(
         shard=shard.number,
         token=owned.token,
@@ -370,4 +371,5 @@ def _joined(snapshots: Iterable[Snapshot]) -> Block:
         whole.letters += snapshot.block.letters
         whole.lights += snapshot.block.lights
         whole.light_changes += snapshot.block.light_changes
+        whole.calls += snapshot.block.calls
     return whole

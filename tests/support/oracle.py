@@ -62,6 +62,8 @@ class Expected:
         default_factory=lambda: defaultdict(lambda: defaultdict(list))
     )
     """(capped, planned) calls by (period, first day, owner, level) and segment."""
+    calls: list[tuple[date, str, str, int]] = field(default_factory=list)
+    """First day of the month, representative, professional, calls."""
 
 
 def expected(messages: Iterable[Message], references: Sequence[Reference]) -> Expected:

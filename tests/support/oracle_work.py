@@ -23,10 +23,26 @@ SEGMENT_WEIGHTS = {"A": Fraction(1, 2), "B": Fraction(3, 10), "C": Fraction(1, 5
 CALLS_PER_DAY, COST_PER_DAY = Decimal(9), Decimal(1800)
 CALENDAR_YEAR = 2025
 RATIOS = (
-    "collection_rate valid_visit_rate calls_per_field_day time_in_territory coaching_ratio satisfaction market_share "
-    "target_reach coverage_at_frequency call_frequency call_frequency_a call_frequency_b call_frequency_c "
-    "call_plan_attainment call_plan_attainment_raw on_target_share capacity_utilisation cost_per_call cost_per_reach"
-).split()
+    "collection_rate",
+    "valid_visit_rate",
+    "calls_per_field_day",
+    "time_in_territory",
+    "coaching_ratio",
+    "satisfaction",
+    "market_share",
+    "target_reach",
+    "coverage_at_frequency",
+    "call_frequency",
+    "call_frequency_a",
+    "call_frequency_b",
+    "call_frequency_c",
+    "call_plan_attainment",
+    "call_plan_attainment_raw",
+    "on_target_share",
+    "capacity_utilisation",
+    "cost_per_call",
+    "cost_per_reach",
+)
 SUMS = ("details_pde", "over_calls", "under_calls", "new_drug_hospitals")
 QUANTILES = {"reporting_latency_p50": 0.5, "reporting_latency_p95": 0.95}
 ONE, NOTHING = Decimal(1), Decimal(0)
@@ -129,6 +145,7 @@ def working_days(company: "Company") -> Iterable[tuple[str, date]]:
 
 def add_call_plan(result: "Expected", company: "Company", calls: list["Event"]) -> None:
     made = Counter((v["rep_id"], oracle.company_day(v).replace(day=1), v["hcp_id"]) for v in calls)
+    result.calls = [(month, rep, hcp, count) for (rep, month, hcp), count in made.items()]
     planned: dict[tuple[str, date, str], int] = {}
     for row in sorted((r for r in company.references if isinstance(r, CallPlan)), key=lambda r: r.effective_from):
         planned[row.rep_id, row.effective_from.replace(day=1), row.hcp_id] = row.planned_calls

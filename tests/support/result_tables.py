@@ -42,6 +42,7 @@ STATEMENTS = {
         f"SELECT kpi_id, period, period_start, node_id, node_level, product_level, product_key, {_FIGURES}"
         f" FROM node_totals FINAL WHERE {_KEPT}"
     ),
+    "call_counts": "SELECT month_start, rep_id, hcp_id, calls FROM call_counts FINAL WHERE calls > 0",
     "dead_letters": "SELECT topic, hex(raw) AS raw_hex, step, error_class FROM dead_letters FINAL",
 }
 
@@ -79,6 +80,8 @@ def mistakes(found: Tables, expected: Expected) -> list[str]:
         problems += _report(table, ids - set(_counted(events)), _counted(events) - ids)
     problems += _dead_letter_mistakes(found.rows["dead_letters"], expected)
     problems += _composed_mistakes(found, expected)
+    calls, wanted = set(found.rows["call_counts"]), set(expected.calls)
+    problems += _report("call_counts", calls - wanted, wanted - calls)
     problems += _figure_mistakes("kpi_cells", found.rows["kpi_cells"], 6, expected.kpi_cells)
     return problems + _figure_mistakes("node_totals", found.rows["node_totals"], 7, expected.node_totals)
 

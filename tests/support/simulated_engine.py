@@ -48,6 +48,7 @@ class Tableau:
     letters: dict[str, tuple[str, bytes, str, str]] = field(default_factory=dict)
     lights: dict[LightKey, Reading] = field(default_factory=dict)
     light_changes: dict[str, Change] = field(default_factory=dict)
+    calls: dict[tuple[str, int, str], tuple[int, int]] = field(default_factory=dict)
 
     def write(self, snapshot: Snapshot, stamp: int) -> None:
         for kind, rows in snapshot.block.events.items():
@@ -60,6 +61,9 @@ class Tableau:
                 self.cells[cell[:CELL_KEY]] = (stamp, cell)
         self.lights |= {reading.key: reading for reading in snapshot.block.lights}
         self.light_changes |= {change.light_id: change for change in snapshot.block.light_changes}
+        for rep, month, hcp, calls in snapshot.block.calls:
+            if self.calls.get((rep, month, hcp), (0, 0))[0] <= stamp:
+                self.calls[rep, month, hcp] = (stamp, calls)
         for letter in snapshot.block.letters:
             self.letters[letter.dead_letter_id] = (letter.topic, letter.raw, letter.step, letter.error_class)
 
@@ -75,6 +79,9 @@ class Tableau:
                 figures = (_amount(cell.value), _amount(cell.numerator), _amount(cell.denominator), cell.events)
                 table = "kpi_cells" if cell.level == REP else "node_totals"
                 rows[table].append((*key, cell.product_level, cell.product_key, *figures))
+        rows["call_counts"] = [
+            (date.fromordinal(month), rep, hcp, calls) for (rep, month, hcp), (_, calls) in self.calls.items() if calls
+        ]
         rows["dead_letters"] = [(topic, raw.hex(), step, name) for topic, raw, step, name in self.letters.values()]
         return Tables(rows)
 

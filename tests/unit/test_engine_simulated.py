@@ -113,7 +113,7 @@ def planned_otherwise(references: list[Reference]) -> list[Reference]:
     return [*rows, CalendarDay(day=date(2025, 3, 3), is_working_day=False, name="厂休")]
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize("running", [True, False])
 def test_another_call_plan_rewrites_what_hangs_on_it(seed: int, running: bool) -> None:
     one = company(seed, 300)
