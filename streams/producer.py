@@ -37,8 +37,8 @@ class BulkProducer:
         self._sent = 0
         self._failed: str | None = None
 
-    def send(self, topic: str, key: str, value: bytes, headers: Mapping[str, str] | None = None) -> None:
-        """Queue one message; blocks for a moment while the queue is full.
+    def send(self, topic: str, key: str, value: bytes | None, headers: Mapping[str, str] | None = None) -> None:
+        """Queue one message, without a value when that is None; blocks for a moment while the queue is full.
 
         Raises:
             InvalidError: the message is larger than the broker takes.

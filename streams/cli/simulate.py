@@ -57,7 +57,7 @@ def simulate(
             done = files.write(Simulation(plan), out, lambda count, at: report(count, at, None))
         else:
             plan = not_ahead(plan, datetime.now(UTC))
-            settings = reach.announced(settings_module.load(), data)
+            settings = reach.running(settings_module.load(), data)
             live = LiveRun(plan, settings, _teller(report), speed=1.0 if to is None and speed is None else speed)
             done = _until_interrupted(live)
     where = f"written to {out}" if out is not None else "sent"

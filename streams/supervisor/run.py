@@ -11,7 +11,7 @@ from typing import Any
 
 import structlog
 
-from streams import migrate, policies
+from streams import dead_letters, migrate, policies
 from streams.clickhouse import connect
 from streams.errors import PulseError, UnavailableError, UsageError
 from streams.importing import ImportJob
@@ -122,7 +122,8 @@ class Run:
                 self._announce(Running(settings, services, self._options.workers, ports, self._options.simulation))
             imports, simulating = self._feed(settings, view, pool, services)
             self._finish(pool)
-            return self._summary(self._read(view).since(before), pool, imports, simulating)
+            progress = self._read(view).since(before)
+            return replace(self._summary(progress, pool, imports, simulating), open_letters=_open_letters(settings))
 
     def _pool(self, settings: Settings) -> tuple[WorkerPool, tuple[int, ...]]:
         folder = log_folder(settings)
@@ -236,6 +237,14 @@ def _prepare(settings: Settings, policy_text: str, *, local_kafka: bool) -> None
     with closing(connect(settings.clickhouse_url)) as client:
         version = policies.publish(client, policy_text)
     _log.info("KPI policy in force", version=version)
+
+
+def _open_letters(settings: Settings) -> int | None:
+    try:
+        with closing(connect(settings.clickhouse_url)) as client:
+            return dead_letters.count_open(client)
+    except UnavailableError:
+        return None
 
 
 def log_folder(settings: Settings) -> Path:

@@ -133,9 +133,9 @@ def test_list_show_and_replay(client: Client, urls: dict[str, Any], data: Path) 
     assert pulse("dead-letters", "show", line.dead_letter_id, "--raw", "--data", data).out == line.raw
 
     result = pulse("dead-letters", "replay", "--all", "--json", "--data", data)
-    assert "1 dead letters cannot be sent again" in result.complaint(1)
+    assert "1 dead letter was not sent again" in result.complaint(1)
     assert result.json["replayed"] == [stream.dead_letter_id]
-    assert "put the mended lines, with the header, into a new file" in result.json["refused"][line.dead_letter_id]
+    assert "or put the mended line, with the header, into a new file" in result.json["refused"][line.dead_letter_id]
     (message,) = newest_messages(urls, "sales")
     assert (message.key(), message.value()) == (b"R7", SALE)
     assert dict(message.headers() or [])["replay"] == stream.dead_letter_id.encode()
