@@ -124,11 +124,12 @@ def unknown_names(names: Iterable[str]) -> Iterator[str]:
         >>> list(unknown_names(["PULSE_PARTITONS", "HOME"]))
         ['note: PULSE_PARTITONS is no setting and has no effect: did you mean PULSE_PARTITIONS?']
     """
-    known = [_PREFIX + name.upper() for name in Settings.model_fields]
+    known = [name.upper() for name in Settings.model_fields]
     for name in sorted(names):
-        if name.upper().startswith(_PREFIX) and name.upper() not in {*known, *_OTHERS}:
-            close = get_close_matches(name.upper(), known, n=1)
-            hint = f"did you mean {close[0]}?" if close else "`.env.example` lists all settings"
+        bare = name.upper().removeprefix(_PREFIX)
+        if bare != name.upper() and bare not in known and name.upper() not in _OTHERS:
+            close = get_close_matches(bare, known, n=1)
+            hint = f"did you mean {_PREFIX}{close[0]}?" if close else "`.env.example` lists all settings"
             yield f"note: {name} is no setting and has no effect: {hint}"
 
 
