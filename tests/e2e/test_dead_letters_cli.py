@@ -10,14 +10,14 @@ from typing import Any
 import pyarrow as pa
 import pytest
 from clickhouse_connect.driver.client import Client
-from commands import Result, pulse
+from commands import Result, pulse, pulse_here
 from confluent_kafka import Consumer, Message, TopicPartition
 from pydantic import SecretStr
 
 from schemas.events import Sale
 from schemas.outputs import DeadLetter
 from schemas.rows import EVENT_TABLES
-from streams import cli, dead_letters, local
+from streams import dead_letters, local
 from streams.clickhouse import connect
 from streams.errors import UsageError
 from streams.migrate import migrate_database
@@ -75,12 +75,7 @@ def here(data: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Mon
     for name in [name for name in os.environ if name.startswith("PULSE_")]:
         monkeypatch.delenv(name)
 
-    def run(*arguments: str) -> Result:
-        code = cli.run(["dead-letters", *arguments, "--data", str(data)])
-        said = capsys.readouterr()
-        return Result(code, said.out.encode(), said.err)
-
-    return run
+    return lambda *arguments: pulse_here(capsys, "dead-letters", *arguments, "--data", data)
 
 
 def newest_messages(urls: dict[str, Any], topic: str) -> list[Message]:
