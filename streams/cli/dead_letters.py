@@ -109,7 +109,7 @@ def replay_letters(
     as_json: AsJson = False,
     data: Data = None,
 ) -> None:
-    """Send dead letters to their topics again, byte for byte, and mark them replayed."""
+    """Send dead letters to their topics again. Byte for byte; they are marked as replayed."""
     if bool(letters) == everything:
         msg = "name the dead letters, or take --all: `pulse dead-letters list` shows them"
         raise UsageError(msg)

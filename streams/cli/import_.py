@@ -118,10 +118,12 @@ def _next_steps(summary: ImportSummary) -> Iterator[str]:
         yield f"the wrong rows are in {summary.rejected}: mend them there, then import that file in the same way"
     elif summary.dead_lettered:
         yield "to mend wrong rows: import once more with --rejected FILE, mend them in FILE, and import FILE"
-    if summary.dead_lettered and not summary.dry_run:
-        yield "`pulse dead-letters list` shows them again"
-    if summary.accepted and not summary.dry_run and issubclass(MODELS[summary.kind], Event):
-        yield "the workers check them next: what they refuse is in `pulse dead-letters list` too"
+    if summary.dry_run:
+        return
+    if summary.dead_lettered:
+        yield "`pulse dead-letters list` shows the wrong rows"
+    if summary.accepted and issubclass(MODELS[summary.kind], Event):
+        yield "the workers check what was sent: `pulse dead-letters list` shows what they refuse"
 
 
 @contextmanager

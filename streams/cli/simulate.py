@@ -44,7 +44,7 @@ def simulate(
     data: Annotated[Path | None, typer.Option("--data", help="Folder of a running `pulse up`.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="What was done as JSON on stdout.")] = False,
 ) -> None:
-    """Make up a field force: the past as fast as possible, then in step with the clock until Ctrl-C.
+    """Make up a field force. The past as fast as possible, then in step with the clock until Ctrl-C.
 
     Given --to, it ends there unless --speed is given. The same seed, size and days always give the same events.
     """

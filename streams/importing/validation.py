@@ -2,14 +2,16 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
-from pydantic_core import ErrorDetails, InitErrorDetails
+from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
+from pydantic_core.core_schema import ErrorType
 
 from agents.intake.decode import describe
 from streams.errors import InvalidError
 
+_KNOWN: frozenset[str] = frozenset(get_args(ErrorType))
 _GOT = re.compile(r" \(got .*?\)(?=; |$)")
 
 
@@ -70,6 +72,8 @@ class Validator:
 
 def _relabelled(detail: ErrorDetails, label: tuple[str | int, ...]) -> InitErrorDetails:
     kind: Any = detail["type"]
+    if kind not in _KNOWN:
+        kind = PydanticCustomError(kind, detail["msg"])
     return InitErrorDetails(type=kind, loc=label, input=detail["input"], ctx=detail.get("ctx", {}))
 
 

@@ -139,6 +139,13 @@ def test_help_lists_every_command() -> None:
         assert f"\n  {name} " in result.text
 
 
+@pytest.mark.parametrize("group", [(), ("dead-letters",), ("policy",), ("targets",), ("topics",)])
+def test_lists_of_commands_hold_whole_sentences(capsys: pytest.CaptureFixture[str], group: tuple[str, ...]) -> None:
+    listed = pulse_here(capsys, *group, "--help").text.split("Commands:\n")[1].splitlines()
+    assert listed
+    assert [line for line in listed if not line.endswith(".") or line.endswith("..")] == []
+
+
 def test_a_column_the_mapping_does_not_find(tmp_path: Path) -> None:
     file = tmp_path / "sales.csv"
     file.write_text("Customer Name,City\nA,B\n")

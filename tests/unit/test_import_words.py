@@ -1,12 +1,17 @@
 """What is wrong with an event is said in the same words, whether it came in a file or on the stream."""
 
 import json
+from typing import Annotated
 
 import pytest
+from pydantic import AfterValidator, BaseModel
+from pydantic_core import PydanticCustomError
 from test_import_mapping import Kept
 
 from agents.intake.decode import RefusedError, decode
+from streams.errors import InvalidError
 from streams.importing import ImportJob, run_import
+from streams.importing.validation import Validator
 from streams.settings import Settings
 
 RIGHT = {
@@ -60,6 +65,19 @@ def test_of_lines_that_are_no_objects(tmp_path, line):
     (letter,) = kept.letters
     assert on_the_stream(line) == f"not a valid sale: {letter.message}"
     assert letter.raw == line.encode() + b"\r\n"
+
+
+def test_an_error_of_a_kind_of_its_own_is_passed_on():
+    class Picky(BaseModel):
+        colour: Annotated[str, AfterValidator(_refuse)]
+
+    with pytest.raises(InvalidError, match=r"not a valid picky: colour \(column 'C'\): never \{this\} \(got 'red'\)"):
+        Validator(Picky, {"colour": "colour (column 'C')"}).one({"colour": "red"})
+
+
+def _refuse(value):
+    kind, text = "own_kind", "never {this}"
+    raise PydanticCustomError(kind, text)
 
 
 def test_a_missing_offset_is_explained_for_both(tmp_path):
