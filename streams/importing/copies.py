@@ -94,7 +94,7 @@ def check_copy(new: ImportedFile, known: Iterable[ImportedFile], *, as_new: bool
             f"{new.file} has about {share:.0%} of its rows in common with {nearest.file}, imported "
             f"{nearest.imported_at:%Y-%m-%d %H:%M} UTC; their ids depend on the file, so they would count twice: "
             "import only the mended rows, with the header, in a file of their own (--rejected FILE writes one when the "
-            "first file is imported), or add --as-new if all rows are new"
+            "first file is imported), or add --as-new to `pulse import` if all rows are new"
         )
         raise UsageError(msg)
     name = Path(new.file).name
