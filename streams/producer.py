@@ -40,8 +40,8 @@ class BulkProducer:
         self._sent = 0
         self._failed: str | None = None
 
-    def send(self, topic: str, key: str, value: bytes, headers: Mapping[str, str] | None = None) -> None:
-        """Queue one message; blocks while the queue is full, for half a minute at most.
+    def send(self, topic: str, key: str, value: bytes | None, headers: Mapping[str, str] | None = None) -> None:
+        """Queue one message, without a value when that is None; blocks while the queue is full, half a minute at most.
 
         Raises:
             InvalidError: the message is larger than the broker takes.
@@ -59,7 +59,7 @@ class BulkProducer:
         if self._sent % _POLL_EVERY == 0:
             self._producer.poll(0)
 
-    def _queued(self, topic: str, key: str, value: bytes, wire: Any) -> bool:
+    def _queued(self, topic: str, key: str, value: bytes | None, wire: Any) -> bool:
         try:
             self._producer.produce(topic, key=key.encode(), value=value, headers=wire, on_delivery=self._delivered)
         except BufferError:
