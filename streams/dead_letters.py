@@ -40,6 +40,7 @@ _COLUMNS: tuple[tuple[str, pa.DataType], ...] = (
     ("line", pa.int64()),
     ("key", pa.binary()),
     ("raw", pa.binary()),
+    ("has_value", pa.bool_()),
     ("raw_size", pa.uint64()),
     ("step", pa.string()),
     ("error_class", pa.string()),
@@ -60,6 +61,7 @@ _EVENT_ID = (
 _ORDER = "toStartOfSecond(at) DESC, topic, stream_partition, stream_offset DESC, file, line, dead_letter_id"
 _READ = tuple(name for name, _type in _COLUMNS if name != "version")
 _BYTES = {"key": "bytes", "raw": "bytes"}
+_UNLISTED = frozenset({*_BYTES, "has_value"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +137,7 @@ def find(
     tests = [f"{name} = {{{name}:String}}" for name, value in wanted.items() if value is not None]
     if since is not None:
         tests.append("at >= {since:DateTime64(6, 'UTC')}")
-    columns = ", ".join([*(name for name in _READ if name not in _BYTES), _EVENT_ID])
+    columns = ", ".join([*(name for name in _READ if name not in _UNLISTED), _EVENT_ID])
     where = f"WHERE {' AND '.join(tests)} " if tests else ""
     statement = f"SELECT {columns} FROM {TABLE} FINAL {where}ORDER BY {_ORDER} LIMIT {{limit:UInt64}}"
     parameters: dict[str, Any] = {name: value for name, value in wanted.items() if value is not None}
@@ -168,11 +170,8 @@ def get(client: Client, id_prefix: str) -> DeadLetter:
 
 
 def value_of(letter: DeadLetter) -> bytes | None:
-    """The value its message had: letters keep no value as no bytes, and tell it from an empty one by their id."""
-    if letter.raw or letter.origin != "stream":
-        return letter.raw
-    nothing = letter_id("stream", letter.topic, letter.partition, letter.offset, None)
-    return None if letter.dead_letter_id == nothing else letter.raw
+    """The value its message had; None when it had none."""
+    return letter.raw if letter.has_value else None
 
 
 def check_name(client: Client, column: Literal["topic", "step"], name: str) -> None:

@@ -188,6 +188,7 @@ def _letters(owned: OwnedShard, letters: Iterable[Letter], now: datetime) -> lis
             offset=letter.record.offset,
             key=letter.record.key,
             raw=letter.record.value or b"",
+            has_value=letter.record.value is not None,
             step=letter.step,
             error_class=letter.error_class,
             message=letter.message,

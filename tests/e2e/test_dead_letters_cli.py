@@ -237,7 +237,10 @@ def test_lists_name_the_event_where_the_bytes_do(client: Client, raw: bytes, eve
 
 def test_no_value_is_sent_again_as_no_value(client: Client, urls: dict[str, Any], here: Here) -> None:
     identities = [dead_letters.letter_id("stream", "payments", 1, 5, value) for value in (None, b"")]
-    letters = [letter(b"", 5, topic="payments", dead_letter_id=identity) for identity in identities]
+    letters = [
+        letter(b"", 5, topic="payments", dead_letter_id=identity, has_value=has_value)
+        for identity, has_value in zip(identities, (False, True), strict=True)
+    ]
     dead_letters.store(client, letters)
     assert "(the message had no value)" in here("show", identities[0]).text
     assert here("show", identities[1], "--json").json["raw"] == ""

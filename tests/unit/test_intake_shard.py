@@ -235,6 +235,17 @@ def test_whatever_a_message_holds_it_is_taken_or_set_aside(number: int) -> None:
     assert one.counts["accepted:sale"] + len(snapshot.block.letters) == 1
 
 
+def test_a_letter_tells_no_value_from_an_empty_one_and_one_broker_from_another() -> None:
+    one = shard()
+    one.take("sales", [Record(b"R1", None, 0), Record(b"R1", b"", 1)], NOW)
+    letters = take_snapshot(OwnedShard(one, "token", RollingWindows(one.progress)), 1, NOW).block.letters
+    assert [(letter.raw, letter.has_value) for letter in letters] == [(b"", False), (b"", True)]
+    one.take("sales", [Record(b"R1", None, 0)], NOW)
+    elsewhere = OwnedShard(one, "token", RollingWindows(one.progress), labels={"cluster": "another"})
+    (again,) = take_snapshot(elsewhere, 2, NOW).block.letters
+    assert again.dead_letter_id not in {letter.dead_letter_id for letter in letters}
+
+
 def test_a_letter_with_a_huge_key_fits_into_its_topic() -> None:
     one = shard()
     take(one, b"x" * 700_000, key=b"k" * 700_000)
