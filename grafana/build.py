@@ -11,6 +11,8 @@ from grafana_foundation_sdk.models import dashboard as model
 
 from grafana import alerts
 from grafana.boards import BOARDS, Board, Row
+from grafana.company import Company
+from grafana.company import company as company_of
 from grafana.links import uid_in
 from grafana.panels import panel
 from grafana.texts import LANGUAGES, Language, localised
@@ -18,8 +20,6 @@ from grafana.variables import variable
 
 FOLDER = Path(__file__).parent / "dashboards"
 ALERTS = Path(__file__).parent / "provisioning" / "alerting" / "sfe-pulse.yaml"
-#: What the committed boards are for; publishing takes the zone of the settings.
-TIME_ZONE = "Asia/Shanghai"
 TAG: dict[Language, str] = {"zh-CN": "sfe-pulse", "en": "sfe-pulse-en"}
 
 
@@ -34,14 +34,14 @@ RANGES = (
 )
 
 
-def dashboard(board: Board, language: Language, time_zone: str = TIME_ZONE) -> model.Dashboard:
+def dashboard(board: Board, language: Language, company: Company) -> model.Dashboard:
     """A board as Grafana's model."""
     return model.Dashboard(
         uid=uid_in(board.uid, language),
         title=localised(board.title, language),
         description=localised(board.description, language),
         tags=[TAG[language]],
-        timezone=time_zone,
+        timezone=company.time_zone,
         editable=False,
         graph_tooltip=model.DashboardCursorSync.CROSSHAIR,
         time=model.DashboardDashboardTime(from_val=board.start, to=board.end),
@@ -49,22 +49,22 @@ def dashboard(board: Board, language: Language, time_zone: str = TIME_ZONE) -> m
             refresh_intervals=["5s", "10s", "30s", "1m", "5m"], quick_ranges=_ranges(language)
         ),
         refresh=board.refresh,
-        panels=list(_panels(board.rows, language, time_zone)),
+        panels=list(_panels(board.rows, language, company)),
         templating=model.DashboardDashboardTemplating(
-            list_val=[variable(each, language, time_zone) for each in board.variables]
+            list_val=[variable(each, language, company) for each in board.variables]
         ),
         annotations=model.AnnotationContainer(list_val=[]),
         links=[_tabs(language)],
     )
 
 
-def _panels(rows: tuple[Row, ...], language: Language, time_zone: str) -> Iterator[model.Panel]:
+def _panels(rows: tuple[Row, ...], language: Language, company: Company) -> Iterator[model.Panel]:
     number, top = 0, 0
     for row in rows:
         left = 0
         for place in row.places:
             number += 1
-            made = panel(place.kind, place.signal, language, time_zone)
+            made = panel(place.kind, place.signal, language, company)
             made.id_val = number
             made.grid_pos = model.GridPos(h=row.height, w=place.width, x=left, y=top)
             left += place.width
@@ -95,10 +95,11 @@ def text_of(made: model.Dashboard) -> str:
     return json.dumps(made, cls=JSONEncoder, ensure_ascii=False, indent=2, sort_keys=True) + "\n"
 
 
-def files(time_zone: str = TIME_ZONE) -> dict[str, str]:
-    """Path below the folder -> text, of every board in every language."""
+def files(company: Company | None = None) -> dict[str, str]:
+    """Path below the folder -> text, of every board in every language; of the example company when none is given."""
+    whose = company or company_of()
     return {
-        f"{language}/{board.uid}.json": text_of(dashboard(board, language, time_zone))
+        f"{language}/{board.uid}.json": text_of(dashboard(board, language, whose))
         for language in LANGUAGES
         for board in BOARDS
     }

@@ -113,7 +113,7 @@ def _cell(column: Column, language: Language) -> dict[str, object]:
         found["custom.hidden"] = True
     if column.width:
         found["custom.width"] = column.width
-    if column.unit in _RIGHT:
+    if column.unit in _RIGHT or column.right:
         found["custom.align"] = "right"
     if column.cell == "light":
         found |= {"mappings": state_mappings(language), "custom.align": "center"}

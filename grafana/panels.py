@@ -7,6 +7,7 @@ from grafana_foundation_sdk.models import barchart, bargauge, common, geomap, pi
 from grafana_foundation_sdk.models import dashboard as model
 
 from grafana import fields
+from grafana.company import Company
 from grafana.query import TABLE, TIME_SERIES, ClickHouseQuery, data_source
 from grafana.signals import Signal
 from grafana.texts import Language, localised
@@ -14,16 +15,15 @@ from grafana.texts import Language, localised
 Kind = Literal["stat", "light", "table", "lines", "bars", "barchart", "bargauge", "pie", "map"]
 
 
-def panel(kind: Kind, signal: Signal, language: Language, time_zone: str) -> model.Panel:
+def panel(kind: Kind, signal: Signal, language: Language, company: Company) -> model.Panel:
     """The panel of a signal, without id and place."""
     kind_of, options, config = _KINDS[kind](signal, language)
-    sql = localised(signal.sql, language).replace("{{time_zone}}", time_zone)
     return model.Panel(
         type_val=kind_of,
         title=localised(signal.title, language),
         description=localised(signal.description, language),
         datasource=data_source(),
-        targets=[ClickHouseQuery(sql, TIME_SERIES if signal.time_series else TABLE)],
+        targets=[ClickHouseQuery(company.fill(signal.sql, language), TIME_SERIES if signal.time_series else TABLE)],
         transformations=_transformations(signal),
         options=options,
         field_config=config,

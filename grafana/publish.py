@@ -6,6 +6,7 @@ from typing import Any
 
 from grafana.build import files
 from grafana.client import Grafana
+from grafana.company import company
 from grafana.query import DATA_SOURCE_TYPE, DATA_SOURCE_UID
 from grafana.texts import LANGUAGES, Language
 from streams.clickhouse import parse_url
@@ -50,7 +51,7 @@ def publish_all(grafana: Grafana, settings: Settings, *, dry_run: bool = False) 
     for language in LANGUAGES:
         yield f"folder {FOLDERS[language][1]}: {_folder(grafana, *FOLDERS[language], dry_run=dry_run)}"
     yield f"data source {source['name']}: {_data_source(grafana, source, dry_run=dry_run)}"
-    for name, text in files(settings.time_zone).items():
+    for name, text in files(company(settings.time_zone, settings.policies)).items():
         board = json.loads(text)
         folder, _title = FOLDERS["en" if name.startswith("en/") else "zh-CN"]
         yield f"board {board['uid']}: {_board(grafana, board, folder, dry_run=dry_run)}"

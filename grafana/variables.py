@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from grafana_foundation_sdk.models import dashboard as model
 
+from grafana.company import Company
 from grafana.query import data_source
 from grafana.texts import Language, localised
 
@@ -55,9 +56,9 @@ PRODUCT = Variable(
 )
 
 
-def variable(made: Variable, language: Language, time_zone: str) -> model.VariableModel:
+def variable(made: Variable, language: Language, company: Company) -> model.VariableModel:
     """As Grafana stores it."""
-    sql = localised(made.sql, language).replace("{{time_zone}}", time_zone)
+    sql = company.fill(made.sql, language)
     return model.VariableModel(
         type_val=model.VariableType.QUERY,
         name=made.name,

@@ -3,6 +3,7 @@
 from grafana.boards.board import Board, Place, Row
 from grafana.boards.progress import headline
 from grafana.signals import field, progress
+from grafana.signals.kpis import kpis
 from grafana.variables import REP as REP_VARIABLE
 
 REP = Board(
@@ -14,7 +15,8 @@ REP = Board(
         headline(progress.REP, Place("stat", field.NEEDED, 5)),
         Row(9, (Place("lines", progress.trend(progress.REP), 12), Place("table", field.NEXT_STEPS, 12))),
         Row(9, (Place("table", field.SLIPS, 12), Place("stat", field.PLAN, 4), Place("barchart", field.BY_SEGMENT, 8))),
-        Row(8, (Place("bars", field.REP_VISITS, 14), Place("pie", progress.by_product(progress.REP), 10))),
+        Row(10, (Place("table", kpis(progress.REP), 12), Place("bars", field.REP_VISITS, 12))),
+        Row(8, (Place("bars", progress.daily(progress.REP), 14), Place("pie", progress.by_product(progress.REP), 10))),
     ),
 )
 

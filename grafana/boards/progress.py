@@ -2,6 +2,7 @@
 
 from grafana.boards.board import Board, Place, Row
 from grafana.signals import progress
+from grafana.signals.kpis import kpis
 from grafana.signals.progress import Owner
 from grafana.variables import COMPANY as COMPANY_VARIABLE
 from grafana.variables import NODE
@@ -35,7 +36,8 @@ COMPANY = Board(
         Row(
             9, (Place("bars", progress.daily(progress.NODE), 14), Place("pie", progress.by_product(progress.NODE), 10))
         ),
-        Row(10, (Place("table", progress.RANKING, 14), Place("table", progress.CHANGES, 10))),
+        Row(10, (Place("table", progress.RANKING, 14), Place("table", kpis(progress.NODE), 10))),
+        Row(8, (Place("table", progress.CHANGES, 24),)),
     ),
 )
 
@@ -50,6 +52,7 @@ TEAM = Board(
         Row(
             9, (Place("lines", progress.trend(progress.NODE), 14), Place("pie", progress.by_product(progress.NODE), 10))
         ),
-        Row(9, (Place("bars", progress.daily(progress.NODE), 14), Place("table", progress.CHANGES, 10))),
+        Row(10, (Place("table", kpis(progress.NODE), 12), Place("table", progress.CHANGES, 12))),
+        Row(8, (Place("bars", progress.daily(progress.NODE), 24),)),
     ),
 )

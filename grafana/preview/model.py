@@ -6,6 +6,7 @@ from typing import Any
 
 from grafana.boards import BOARDS
 from grafana.build import files
+from grafana.company import Company
 from grafana.links import uid_in
 from grafana.texts import LANGUAGES, Language
 
@@ -55,9 +56,9 @@ class Shown:
         }
 
 
-def shown_boards(time_zone: str) -> dict[str, Shown]:
-    """Every board in every language by uid, built for the time zone."""
-    texts = files(time_zone)
+def shown_boards(company: Company | None = None) -> dict[str, Shown]:
+    """Every board in every language by uid, of a company, or of the example company when none is given."""
+    texts = files(company)
     return {
         uid_in(board.uid, language): Shown(language, board.uid, json.loads(texts[f"{language}/{board.uid}.json"]))
         for language in LANGUAGES

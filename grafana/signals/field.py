@@ -18,28 +18,25 @@ _CHANNEL = (
 #: call adds to the plan attainment when a planned call weighs 0.5 (class A), 0.3 (B) or 0.2 (C).
 _PLAN = f"""
 SELECT
-    plan.hcp_id AS hcp_id, hcp.name AS hcp, ifNull(hcp.segment, '') AS segment, institution.name AS institution,
-    institution.name_en AS institution_en, plan.planned_calls AS planned, made.calls AS calls,
-    greatest(toInt64(planned) - toInt64(calls), 0) AS missing,
-    transform(segment, ['A', 'B', 'C'], [0.5, 0.3, 0.2], 0) AS weight, made.last_at AS last_at,
+    line.hcp_id AS hcp_id, line.hcp_name AS hcp, line.segment AS segment, institution.name AS institution,
+    institution.name_en AS institution_en, line.planned_calls AS planned, line.calls AS calls,
+    line.missing_calls AS missing, seen.last_at AS last_at,
+    transform(segment, ['A', 'B', 'C'], [0.5, 0.3, 0.2], 0) AS weight,
     weight / sum(weight * planned) OVER () AS gain
 FROM
 (
-    SELECT hcp_id, planned_calls FROM call_plans_history
-    WHERE rep_id = {_REP} AND effective_from <= {_AS_OF} AND (effective_to IS NULL OR effective_to >= {_AS_OF})
-) AS plan
+    SELECT * FROM call_plan_lines
+    WHERE rep_id = {_REP} AND month_start = toStartOfMonth({_AS_OF}) AND planned_calls > 0
+) AS line
 LEFT JOIN
 (
-    SELECT
-        ifNull(hcp_id, '') AS hcp_id, countIf(day >= toStartOfMonth({_AS_OF})) AS calls,
-        toNullable(max(occurred_at)) AS last_at
+    SELECT ifNull(hcp_id, '') AS hcp_id, toNullable(max(occurred_at)) AS last_at
     FROM visits FINAL WHERE rep_id = {_REP} AND day <= {_AS_OF} GROUP BY hcp_id
-) AS made ON made.hcp_id = plan.hcp_id
-LEFT JOIN (SELECT hcp_id, name, segment, institution_id FROM hcps_today) AS hcp ON hcp.hcp_id = plan.hcp_id
+) AS seen ON seen.hcp_id = line.hcp_id
 LEFT JOIN
 (
     SELECT institution_id, name, ifNull(name_en, name) AS name_en FROM institutions_today
-) AS institution ON institution.institution_id = ifNull(hcp.institution_id, '')
+) AS institution ON institution.institution_id = line.institution_id
 """
 
 NEXT_STEPS = Signal(
@@ -67,7 +64,8 @@ LIMIT 8""",
 SLIPS = Signal(
     "rep_slips",
     "[[拜访计划缺口|Call plan: who is missing visits]]",
-    "[[本月计划拜访而未做足的医生，A 级在前。|Doctors with fewer visits this month than planned, class A first.]]",
+    "[[本月有效拜访少于计划的医生，A 级在前。|"
+    "Doctors with fewer valid visits this month than planned, class A first.]]",
     f"""SELECT segment, hcp, institution[[|_en]] AS institution, planned, calls, missing, calls / planned AS done
 FROM ({_PLAN}) AS plan
 WHERE missing > 0

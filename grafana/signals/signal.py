@@ -24,6 +24,10 @@ class Column:
         link: name of a link in `grafana.links`.
         thresholds: colours of a coloured cell.
         colour: of a series; None: from the palette.
+        dashed: whether a line is dashed.
+        pattern: whether `field` is a regular expression.
+        largest: value at which a bar is full.
+        right: whether a text stands at the right, as numbers do.
     """
 
     field: str
@@ -38,6 +42,7 @@ class Column:
     dashed: bool = False
     pattern: bool = False
     largest: float | None = None
+    right: bool = False
 
 
 @dataclass(frozen=True)

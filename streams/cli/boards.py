@@ -25,12 +25,13 @@ def register(app: typer.Typer) -> None:
 def build(
     out: Annotated[Path | None, typer.Option("--out", help="Folder; that of the repository when left out.")] = None,
 ) -> None:
-    """Write the boards as JSON, one folder a language, for the company's time zone."""
+    """Write the boards as JSON, one folder a language, with --out for the time zone and KPIs of the settings."""
     from grafana import build as boards  # noqa: PLC0415 (the SDK takes half a second to load)
+    from grafana.company import company  # noqa: PLC0415
 
+    settings = settings_module.load()
     folder = out or boards.FOLDER
-    zone = settings_module.load().time_zone if out else boards.TIME_ZONE
-    wanted = boards.files(zone)
+    wanted = boards.files(company(settings.time_zone, settings.policies) if out else None)
     try:
         boards.write(folder, wanted)
     except OSError as error:
@@ -63,14 +64,15 @@ def preview(
     ] = None,
 ) -> None:
     """Serve the boards as a page on this machine, until Ctrl-C."""
-    from grafana.preview.run import serve  # noqa: PLC0415 (see above)
+    from grafana.company import company  # noqa: PLC0415 (see above)
+    from grafana.preview.run import serve  # noqa: PLC0415
 
     die_with_parent()
     settings = settings_module.load()
     logs.setup(settings)
     with reach.clickhouse(settings, data, writer=False) as client:
         wanted = settings.boards_port if port is None else port
-        serve(client, settings.time_zone, wanted, _announce)
+        serve(client, company(settings.time_zone, settings.policies), wanted, _announce)
 
 
 def _announce(address: str) -> None:

@@ -14,6 +14,7 @@ from clickhouse_connect.driver.client import Client
 from pydantic import SecretStr
 from simulated_quarter import START
 
+from grafana.alerts import ALERTS
 from grafana.preview.model import Shown, shown_boards
 from grafana.preview.questions import Asked, Questions
 from schemas.reference import CalendarDay, CallPlan, Hcp, Institution
@@ -21,7 +22,7 @@ from streams.clickhouse import connect
 from streams.migrate import migrate
 from streams.simulator.world import COMPANY_ZONE
 
-BOARDS = shown_boards("Asia/Shanghai")
+BOARDS = shown_boards()
 #: Boards that look at hours are asked about the last two days of the quarter.
 SHORT = {"pulse-live", "pulse-live-en"}
 NOW = {"pulse-pipeline", "pulse-pipeline-en"}
@@ -242,6 +243,19 @@ def test_call_plan_gaps_and_next_steps_of_a_representative(reading: Client, fill
     assert [row["gain"] for row in steps] == pytest.approx(best)
 
 
+def test_the_table_of_kpis_names_and_writes_each_figure(reading: Client, filled: tuple[Client, BoardData]) -> None:
+    sold = filled[1].figures["company", "COMPANY", "all", ""]
+    light = filled[1].lights["company", "COMPANY", "all", ""]
+    ((chinese,),) = (answers(reading, "pulse-company", "全部指标"),)
+    ((english,),) = (answers(reading, "pulse-company-en", "All KPIs"),)
+
+    assert chinese[0]["kpi"] == "销售额"
+    assert chinese[0]["quarter"] == f"{(sold / 10_000).quantize(Decimal('0.1'))}万元"
+    assert english[0]["kpi"] == "Sales amount"
+    assert english[0]["quarter"] == f"¥{(sold / 1_000).quantize(Decimal('0.1'))}k"
+    assert (english[0]["state"], english[0]["attainment"]) == (light["state"], float(light["attainment"]))
+
+
 def test_needed_a_working_day(reading: Client, filled: tuple[Client, BoardData]) -> None:
     data = filled[1]
     rep = max(data.paths, key=lambda one: data.figures.get(("rep", one, "all", ""), 0))
@@ -322,8 +336,6 @@ def test_health_of_the_pipeline(reading: Client) -> None:
 
 
 def test_alert_rules_run_and_give_one_number(reading: Client) -> None:
-    from grafana.alerts import ALERTS  # noqa: PLC0415 (loads the SDK)
-
     found = {alert.uid: reading.query(alert.sql).result_rows for alert in ALERTS}
 
     assert {uid: len(rows) for uid, rows in found.items()} == dict.fromkeys(found, 1)

@@ -69,7 +69,9 @@ def fill(client: Client, reps: int = 12) -> BoardData:
     lights = {
         (row["owner_level"], row["owner_id"], row["product_level"], row["product_key"]): row
         for row in light_rows.light_up(client, LAST_DAY)
+        if row["kpi_id"] == "sales_amount"
     }
+    _store_calls(client, made)
     _store_heartbeats(client)
     return BoardData(made, figures, lights, paths, products, nodes, people)
 
@@ -120,6 +122,18 @@ def _store_figures(client: Client, figures: dict[Cell, Decimal]) -> None:
             if (level == "rep") is is_rep
         ]
         client.insert(table, [list(row.values()) for row in rows], column_names=list(rows[0]))
+
+
+def _store_calls(client: Client, made: Quarter) -> None:
+    """Visits on a professional by month, all of them valid."""
+    calls = Counter(
+        (company_day(visit).replace(day=1), visit["rep_id"], visit["hcp_id"])
+        for visit in made.events["visit"]
+        if visit.get("hcp_id")
+    )
+    now = datetime.now(UTC)
+    names = ["month_start", "rep_id", "hcp_id", "calls", "version", "updated_at"]
+    client.insert("call_counts", [[*key, count, 1, now] for key, count in calls.items()], column_names=names)
 
 
 def _store_heartbeats(client: Client) -> None:

@@ -17,7 +17,7 @@ from grafana.preview.server import PreviewServer
 from streams.errors import UsageError
 
 pytestmark = pytest.mark.usefixtures("network")
-BOARDS = shown_boards("Asia/Shanghai")
+BOARDS = shown_boards()
 
 
 class Type:
