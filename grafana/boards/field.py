@@ -12,7 +12,7 @@ REP = Board(
     "[[自己的进度、拜访计划、缺口与下一步。|Own progress, call plan, what is missing and the next step.]]",
     (REP_VARIABLE,),
     (
-        headline(progress.REP, Place("stat", field.NEEDED, 5)),
+        headline(progress.REP, Place("stat", field.NEEDED, 4)),
         Row(9, (Place("lines", progress.trend(progress.REP), 12), Place("table", field.NEXT_STEPS, 12))),
         Row(9, (Place("table", field.SLIPS, 12), Place("stat", field.PLAN, 4), Place("barchart", field.BY_SEGMENT, 8))),
         Row(10, (Place("table", kpis(progress.REP), 12), Place("bars", field.REP_VISITS, 12))),

@@ -1,7 +1,7 @@
 """The boards of managers: the company, and a region or team."""
 
 from grafana.boards.board import Board, Place, Row
-from grafana.signals import progress
+from grafana.signals import progress, standings
 from grafana.signals.kpis import kpis
 from grafana.signals.progress import Owner
 from grafana.variables import COMPANY as COMPANY_VARIABLE
@@ -13,7 +13,7 @@ def headline(owner: Owner, *more: Place) -> Row:
     return Row(
         4,
         (
-            Place("light", progress.light(owner), 3),
+            Place("light", progress.light(owner), 4),
             Place("stat", progress.sales(owner), 5),
             Place("stat", progress.attainment(owner), 4),
             Place("stat", progress.pace(owner), 3),
@@ -30,14 +30,14 @@ COMPANY = Board(
     "Progress of the company against target: lights first, then where it burns.]]",
     (COMPANY_VARIABLE,),
     (
-        headline(progress.NODE, Place("stat", progress.below(progress.NODE), 5)),
-        Row(8, (Place("table", progress.MATRIX, 10), Place("table", progress.BURNING, 14))),
-        Row(9, (Place("lines", progress.trend(progress.NODE), 14), Place("bargauge", progress.TEAM_PACE, 10))),
+        headline(progress.NODE, Place("stat", progress.below(progress.NODE), 4)),
+        Row(8, (Place("table", standings.MATRIX, 9), Place("table", standings.BURNING, 15))),
+        Row(9, (Place("lines", progress.trend(progress.NODE), 14), Place("bargauge", standings.TEAM_PACE, 10))),
         Row(
             9, (Place("bars", progress.daily(progress.NODE), 14), Place("pie", progress.by_product(progress.NODE), 10))
         ),
-        Row(10, (Place("table", progress.RANKING, 14), Place("table", kpis(progress.NODE), 10))),
-        Row(8, (Place("table", progress.CHANGES, 24),)),
+        Row(10, (Place("table", standings.RANKING, 14), Place("table", kpis(progress.NODE), 10))),
+        Row(8, (Place("table", standings.CHANGES, 24),)),
     ),
 )
 
@@ -47,12 +47,12 @@ TEAM = Board(
     "[[一个大区或团队的进度、成员与产品。|Progress, members and products of a region or team.]]",
     (NODE,),
     (
-        headline(progress.NODE, Place("stat", progress.below(progress.NODE), 5)),
-        Row(9, (Place("table", progress.MEMBERS, 14), Place("table", progress.PRODUCT_LIGHTS, 10))),
+        headline(progress.NODE, Place("stat", progress.below(progress.NODE), 4)),
+        Row(9, (Place("table", standings.MEMBERS, 14), Place("table", standings.PRODUCT_LIGHTS, 10))),
         Row(
             9, (Place("lines", progress.trend(progress.NODE), 14), Place("pie", progress.by_product(progress.NODE), 10))
         ),
-        Row(10, (Place("table", kpis(progress.NODE), 12), Place("table", progress.CHANGES, 12))),
+        Row(10, (Place("table", kpis(progress.NODE), 12), Place("table", standings.CHANGES, 12))),
         Row(8, (Place("bars", progress.daily(progress.NODE), 24),)),
     ),
 )

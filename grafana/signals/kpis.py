@@ -9,7 +9,9 @@ _TEXT = """multiIf(
         value IS NULL, '—',
         unit = 'ratio', concat(toDecimalString(round(value * 100, 1), 1), '%'),
         unit = 'currency', concat('[[|¥]]', toDecimalString(round(value / [[10000|1000]], 1), 1), '[[万元|k]]'),
-        unit IN ('count', 'units'), toString(round(value, 0)),
+        unit IN ('count', 'units') AND abs(value) >= 100000,
+        concat(toDecimalString(round(value / [[10000|1000]], 1), 1), '[[万|k]]'),
+        unit IN ('count', 'units'), toString(round(value, 1)),
         unit = 'minutes', concat(toString(round(value, 0)), '[[分钟| min]]'),
         unit = 'days', concat(toString(round(value, 1)), '[[天| days]]'),
         toString(round(value, 2))

@@ -117,7 +117,8 @@ async def test_the_company_board_shows_its_lights_and_figures(
         "(() => { const one = document.querySelector('[data-panel=\"1\"]');"
         " return [one.querySelector('.value').textContent, getComputedStyle(one).backgroundColor]; })()"
     )
-    assert light == [WORDS[language][own["state"]], COLOURS[own["state"]]]
+    because = "节奏" if language == "zh-CN" else "pace"
+    assert light == [f"{WORDS[language][own['state']]} · {because}", COLOURS[own["state"]]]
 
     cells = await page.value("[...document.querySelectorAll('[data-panel=\"7\"] td.cell')].map(one => one.textContent)")
     regions = {owner for level, owner, *_ in made.lights if level == "region"}

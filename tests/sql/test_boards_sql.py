@@ -117,7 +117,8 @@ def test_the_headline_of_the_company(reading: Client, filled: tuple[Client, Boar
     sold = sum(Decimal(str(sale["amount"])) for sale in data.events("sale"))
     light = data.lights["company", "COMPANY", "all", ""]
 
-    assert state == {"state": light["state"]}
+    words = {"red": "落后", "amber": "预警", "green": "正常"}
+    assert state == {"state": f"{light['state']} {words[light['state']]} · 节奏"}
     assert money == {"sold": float(sold / 10_000), "goal": float(light["target"] / 10_000)}
     assert shares["attainment"] == pytest.approx(float(sold / light["target"]), abs=1e-6)
     assert shares["elapsed"] == 1

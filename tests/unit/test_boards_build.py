@@ -189,7 +189,7 @@ def test_a_state_alone_and_before_a_text_has_its_word_and_colour(language: Any) 
 def test_money_is_in_ten_thousands_in_chinese_alone() -> None:
     assert (format_of("money", "zh-CN").unit, format_of("money", "en").unit) == ("suffix:万元", "currencyCNY")
     for name, panel in panels():
-        if "10000" in panel["targets"][0]["rawSql"]:
+        if re.search(r"/ 10000\b", panel["targets"][0]["rawSql"]):
             assert name.startswith("zh-CN/")
 
 

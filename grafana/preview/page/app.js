@@ -293,6 +293,7 @@ function cell({ index, options }, row, url) {
   const text = shown(row[index], options);
   const kind = options.custom.cellOptions?.type;
   const written = whole(text);
+  if (kind === "gauge" && row[index] === null) return node("td");
   if (kind === "gauge") return node("td", {}, meter(row[index], options, written));
   if (kind === "color-background" && text.colour) return node("td", { class: "cell", title: written }, node("span", { style: `background:${text.colour}` }, written));
   const align = options.custom.align === "right" ? "right" : options.custom.align === "center" && !url ? "center" : "";
