@@ -8,6 +8,8 @@ _AS_OF = f"least(toDate32(now('{{{{time_zone}}}}')), addMonths(toDate32({QUARTER
 _TEXT = """multiIf(
         value IS NULL, '—',
         unit = 'ratio', concat(toDecimalString(round(value * 100, 1), 1), '%'),
+        unit = 'currency' AND abs(value) >= [[100000000|1000000]],
+        concat('[[|¥]]', toDecimalString(round(value / [[100000000|1000000]], 2), 2), '[[亿元|M]]'),
         unit = 'currency', concat('[[|¥]]', toDecimalString(round(value / [[10000|1000]], 1), 1), '[[万元|k]]'),
         unit IN ('count', 'units') AND abs(value) >= 100000,
         concat(toDecimalString(round(value / [[10000|1000]], 1), 1), '[[万|k]]'),

@@ -253,7 +253,7 @@ def test_the_table_of_kpis_names_and_writes_each_figure(reading: Client, filled:
     assert chinese[0]["kpi"] == "销售额"
     assert chinese[0]["quarter"] == f"{(sold / 10_000).quantize(Decimal('0.1'))}万元"
     assert english[0]["kpi"] == "Sales amount"
-    assert english[0]["quarter"] == f"¥{(sold / 1_000).quantize(Decimal('0.1'))}k"
+    assert english[0]["quarter"] == f"¥{(sold / 1_000_000).quantize(Decimal('0.01'))}M"
     assert (english[0]["state"], english[0]["attainment"]) == (light["state"], float(light["attainment"]))
 
 

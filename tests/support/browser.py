@@ -142,16 +142,10 @@ async def _address(file: Path, process: "subprocess.Popen[bytes]") -> str:
 PICTURES = (
     ("pulse-company", 1240, "company.zh-CN.png"),
     ("pulse-company-en", 1240, "company.en.png"),
-    ("pulse-team", 1180, "team.zh-CN.png"),
-    ("pulse-team-en", 1180, "team.en.png"),
     ("pulse-rep", 1180, "rep.zh-CN.png"),
     ("pulse-rep-en", 1180, "rep.en.png"),
     ("pulse-live", 1090, "live.zh-CN.png"),
     ("pulse-live-en", 1090, "live.en.png"),
-    ("pulse-market", 1290, "market.zh-CN.png"),
-    ("pulse-market-en", 1290, "market.en.png"),
-    ("pulse-pipeline", 1090, "pipeline.zh-CN.png"),
-    ("pulse-pipeline-en", 1090, "pipeline.en.png"),
 )
 
 

@@ -26,11 +26,11 @@ function suitable(value) {
   return size >= 100 ? 0 : size >= 10 ? 1 : 2;
 }
 
-function scaled(value, steps, decimals) {
+function scaled(value, steps, decimals, least = 0) {
   const size = Math.abs(value);
   const [divisor, suffix] = steps.find(([least]) => size >= least) ?? [1, ""];
   const part = value / divisor;
-  return [number(part, divisor === 1 ? decimals : Math.max(decimals ?? 0, 1)), suffix];
+  return [number(part, divisor === 1 ? decimals : Math.max(decimals ?? 0, 1), least), suffix];
 }
 
 const LATIN = [[1e9, "B"], [1e6, "M"], [1e3, "k"]];
@@ -58,7 +58,7 @@ export function parts(value, unit, decimals) {
   if (unit === "percentunit") return [number(value * 100, decimals ?? 1, decimals ?? 1), "%"];
   if (unit === "suffix:万元") return chineseMoney(value, digits);
   if (unit === "currencyCNY") {
-    const [text, suffix] = scaled(Math.abs(value), LATIN, Math.min(digits, 1));
+    const [text, suffix] = scaled(Math.abs(value), LATIN, Math.min(digits, 1), Math.min(decimals ?? 0, 1));
     return [`${value < 0 ? "−" : ""}¥${text}`, suffix];
   }
   if (unit === "bytes") return scaled(value, BYTES, 0);
