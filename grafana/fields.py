@@ -10,6 +10,9 @@ from grafana.looks import COLOURS, WORDS, State, Unit, format_of, word
 from grafana.signals import Column, Signal, Thresholds
 from grafana.texts import Language, localised
 
+#: Where no state is known: the colour of text, and none at all behind it.
+NEUTRAL, CLEAR = "text", "transparent"
+
 
 def thresholds(steps: Thresholds) -> model.ThresholdsConfig:
     """Colour from a value on."""
@@ -50,7 +53,9 @@ def data_links(name: str, language: Language) -> list[model.DashboardLink]:
     return [model.DashboardLink(title=localised(link.title, language), url=link.url_in(language))]
 
 
-def defaults(signal: Signal, language: Language, custom: object | None = None) -> model.FieldConfig:
+def defaults(
+    signal: Signal, language: Language, custom: object | None = None, *, table: bool = False
+) -> model.FieldConfig:
     """Options of every field of a signal that no override changes."""
     form = format_of(signal.unit, language)
     config = model.FieldConfig(
@@ -64,6 +69,7 @@ def defaults(signal: Signal, language: Language, custom: object | None = None) -
         config.color = by_threshold()
     if signal.states:
         config.mappings = state_mappings(language)
+        config.color = fixed(CLEAR if table else NEUTRAL)
     if signal.series:
         config.display_name = f"${{__field.labels.{signal.series}}}"
     if signal.link:
@@ -78,13 +84,13 @@ def overrides(
     return [
         model.DashboardFieldConfigSourceOverrides(
             matcher=model.MatcherConfig(id_val="byRegexp" if column.pattern else "byName", options=column.field),
-            properties=_properties(column, language, table=table),
+            properties=_properties(signal, column, language, table=table),
         )
         for column in signal.columns
     ]
 
 
-def _properties(column: Column, language: Language, *, table: bool) -> list[model.DynamicConfigValue]:
+def _properties(signal: Signal, column: Column, language: Language, *, table: bool) -> list[model.DynamicConfigValue]:
     form = format_of(column.unit, language)
     found: dict[str, object] = {"unit": form.unit}
     if column.title:
@@ -104,6 +110,8 @@ def _properties(column: Column, language: Language, *, table: bool) -> list[mode
         found["custom.fillOpacity"] = 0
     if table:
         found |= _cell(column, language)
+        if signal.states and column.cell == "plain":
+            found["custom.cellOptions"] = {"type": "auto"}  # a name is no state
     return [model.DynamicConfigValue(id_val=name, value=value) for name, value in found.items()]
 
 
@@ -116,7 +124,7 @@ def _cell(column: Column, language: Language) -> dict[str, object]:
     if column.unit in _RIGHT or column.right:
         found["custom.align"] = "right"
     if column.cell == "light":
-        found |= {"mappings": state_mappings(language), "custom.align": "center"}
+        found |= {"mappings": state_mappings(language), "custom.align": "center", "color": fixed(CLEAR)}
         found["custom.cellOptions"] = {"type": "color-background", "mode": "basic"}
     if column.cell == "gauge":
         found["custom.cellOptions"] = {"type": "gauge", "mode": "basic", "valueDisplayMode": "text"}

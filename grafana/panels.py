@@ -48,7 +48,7 @@ def _config(
     signal: Signal, language: Language, custom: object | None = None, *, cells: bool = False
 ) -> model.FieldConfigSource:
     return model.FieldConfigSource(
-        defaults=fields.defaults(signal, language, custom),
+        defaults=fields.defaults(signal, language, custom, table=cells),
         overrides=fields.overrides(signal, language, table=cells),
     )
 

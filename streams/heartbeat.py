@@ -22,9 +22,9 @@ _TIMEOUT_S = 3.0
 _log = structlog.get_logger("heartbeat")
 
 
-def name_of_worker() -> str:
-    """Host and process number."""
-    return f"{socket.gethostname()}:{os.getpid()}"
+def name_of_worker(settings: Settings) -> str:
+    """Host and port of the metrics, the same again after a crash; the process number where any port may be taken."""
+    return f"{socket.gethostname()}:{settings.metrics_port or os.getpid()}"
 
 
 def row(metrics: Metrics, worker: str, now: datetime, *, stopped: bool = False) -> dict[str, Any]:
@@ -56,7 +56,7 @@ async def beat(settings: Settings, metrics: Metrics, every_s: float = EVERY_S) -
 
     A heartbeat that cannot be written is left out: whoever misses it sees just that.
     """
-    worker = name_of_worker()
+    worker = name_of_worker(settings)
     client: Client | None = None
     try:
         while True:

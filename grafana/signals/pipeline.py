@@ -93,14 +93,15 @@ ORDER BY time, worker""",
 THROUGHPUT = Signal(
     "pipeline_throughput",
     "[[处理速度|Messages a second]]",
-    "[[各进程每秒读取的消息。|Messages read a second by worker.]]",
-    """SELECT $__timeInterval(at) AS time, worker, sum(messages) / $__interval_s AS speed
+    "[[各进程每秒读取的消息；重新启动的进程从零计。|"
+    "Messages read a second by worker; one that starts again counts from zero.]]",
+    """SELECT $__timeInterval(at) AS time, worker, sum(taken) / $__interval_s AS speed
 FROM
 (
     SELECT
         at, worker,
-        toInt64(messages)
-            - toInt64(lagInFrame(messages, 1, messages) OVER (PARTITION BY worker ORDER BY at)) AS messages
+        lagInFrame(messages, 1, messages) OVER (PARTITION BY worker ORDER BY at) AS before,
+        if(messages >= before, toInt64(messages) - toInt64(before), toInt64(messages)) AS taken
     FROM worker_status
     WHERE $__timeFilter(at)
 )

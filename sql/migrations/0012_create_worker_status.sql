@@ -2,7 +2,7 @@
 CREATE TABLE IF NOT EXISTS worker_status
 (
     at DateTime64(3, 'UTC') COMMENT 'When the worker said so.',
-    worker LowCardinality(String) COMMENT 'Host and process number of the worker.',
+    worker LowCardinality(String) COMMENT 'Host of the worker and the port of its metrics, or its process number where no port is set.',
     shards UInt32 COMMENT 'Shards it holds.',
     lag UInt64 COMMENT 'Messages of its shards that it has not read yet.',
     messages UInt64 COMMENT 'Messages it has read since it started.',

@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import os
+import socket
 from datetime import UTC, datetime
 from typing import Any
 
@@ -56,6 +58,14 @@ def test_a_row_holds_the_metrics() -> None:
         "last_checkpoint": NOW,
         "stopped": False,
     }
+
+
+def test_a_worker_that_starts_again_on_its_port_keeps_its_name() -> None:
+    fixed = Settings(_env_file=None, metrics_port=9464)  # type: ignore[call-arg]
+    free = Settings(_env_file=None)  # type: ignore[call-arg]
+
+    assert heartbeat.name_of_worker(fixed) == f"{socket.gethostname()}:9464"
+    assert heartbeat.name_of_worker(free) == f"{socket.gethostname()}:{os.getpid()}"
 
 
 async def test_it_goes_on_while_clickhouse_is_away_and_says_goodbye(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -139,7 +139,7 @@ export function shown(value, options) {
   if (options.unit?.startsWith("time:") && typeof value === "number") [text, unit] = [shortTime(value), ""];
   let colour = null;
   if (typeof value === "number" && options.color?.mode === "thresholds") colour = passed(value, options.thresholds?.steps);
-  if (options.color?.mode === "fixed") colour = options.color.fixedColor;
+  if (options.color?.mode === "fixed" && !["text", "transparent"].includes(options.color.fixedColor)) colour = options.color.fixedColor;
   return { text, unit, colour };
 }
 
