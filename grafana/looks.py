@@ -6,7 +6,7 @@ from typing import Literal
 from grafana.texts import Language, localised
 
 GREEN, AMBER, RED, GREY = "#4C9F70", "#E0A030", "#D9484F", "#5B6472"
-BLUE, PALE, VIOLET, TEAL = "#5B8FF9", "#8A94A6", "#9A7FD1", "#3FA7A0"
+BLUE, PALE, VIOLET, DIM, TEAL = "#5B8FF9", "#8A94A6", "#9A7FD1", "#5E5280", "#3FA7A0"
 
 State = Literal["green", "amber", "red", "grey", "over"]
 COLOURS: dict[State, str] = {"green": GREEN, "amber": AMBER, "red": RED, "grey": GREY, "over": TEAL}

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from grafana.looks import AMBER, BLUE, GREEN, GREY, PALE, RED, WORDS
+from grafana.looks import AMBER, BLUE, DIM, GREEN, GREY, PALE, RED, VIOLET, WORDS
 from grafana.signals.signal import Column, Signal, Thresholds
 
 #: Scale of figures against what is due: red below 80 %, green from 100 % on. Lights are judged by their own policy.
@@ -164,23 +164,30 @@ def below(owner: Owner) -> Signal:
     )
 
 
+def _outlook(name: str) -> str:
+    """From today's figure along the working days to what is forecast for the last day."""
+    return f"if(day >= today AND worked_today < worked_all, light.value + (light.{name} - light.value) * onward, NULL){MONEY}"
+
+
 def trend(owner: Owner) -> Signal:
-    """Cumulative sales against what is due day by day."""
+    """Cumulative sales against what is due day by day, and where they are heading."""
     return Signal(
         f"{owner.prefix}_trend",
-        "[[累计销售额与应达|Cumulative sales and what is due]]",
-        "[[每天累计销售额；应达按工作日从零走到今天的应达值，再走到目标。|"
-        "Sales added up day by day; what is due runs by working days through today's due value to the target.]]",
+        "[[累计销售额、应达与预测|Cumulative sales, what is due, and the forecast]]",
+        "[[每天累计销售额；应达按工作日从零走到今天的应达值，再走到目标；预测及其 80% 区间走到季末。|"
+        "Sales added up day by day; what is due runs by working days through today's due value to the target; "
+        "the forecast with its 80 % interval runs to the end of the quarter.]]",
         f"""SELECT
     toDateTime(day, '{{{{time_zone}}}}') AS time,
     if(day <= today, sum(amount) OVER (ORDER BY day), NULL){MONEY} AS actual,
     if(
         day <= today,
         light.expected * toDecimal64(worked, 6) / nullIf(worked_today, 0),
-        light.expected
-            + (light.target - light.expected) * toDecimal64(worked - worked_today, 6)
-            / nullIf(worked_all - worked_today, 0)
+        light.expected + (light.target - light.expected) * onward
     ){MONEY} AS due,
+    {_outlook("forecast")} AS outlook,
+    {_outlook("forecast_low")} AS low,
+    {_outlook("forecast_high")} AS high,
     nullIf(light.target, 0){MONEY} AS goal
 FROM
 (
@@ -188,7 +195,8 @@ FROM
         *,
         sum(works) OVER (ORDER BY day) AS worked,
         sum(works * (day <= today)) OVER () AS worked_today,
-        sum(works) OVER () AS worked_all
+        sum(works) OVER () AS worked_all,
+        toDecimal64(worked - worked_today, 6) / nullIf(worked_all - worked_today, 0) AS onward
     FROM
     (
         SELECT
@@ -212,7 +220,11 @@ FROM
 ) AS plan
 CROSS JOIN
 (
-    SELECT max(expected) AS expected, max(target) AS target FROM lights_now
+    SELECT
+        max(lights_now.expected) AS expected, max(lights_now.target) AS target, max(lights_now.value) AS value,
+        max(lights_now.forecast) AS forecast, max(lights_now.forecast_low) AS forecast_low,
+        max(lights_now.forecast_high) AS forecast_high
+    FROM lights_now
     WHERE {KPI} AND product_level = 'all' AND {owner.light}
 ) AS light
 ORDER BY time""",
@@ -221,6 +233,9 @@ ORDER BY time""",
         columns=(
             Column("actual", "[[实际|Actual]]", "money", colour=BLUE),
             Column("due", "[[应达|Due]]", "money", colour=AMBER, dashed=True),
+            Column("outlook", "[[预测|Forecast]]", "money", colour=VIOLET, dashed=True),
+            Column("low", "[[预测下限|Forecast, low]]", "money", colour=DIM, dashed=True),
+            Column("high", "[[预测上限|Forecast, high]]", "money", colour=DIM, dashed=True),
             Column("goal", "[[目标|Target]]", "money", colour=GREY, dashed=True),
         ),
     )

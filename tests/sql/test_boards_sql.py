@@ -177,7 +177,7 @@ def test_where_it_burns_lists_the_largest_gaps_first(reading: Client, filled: tu
 def test_cumulative_sales_and_what_was_due_each_day(reading: Client, filled: tuple[Client, BoardData]) -> None:
     data = filled[1]
     region = min(owner for level, owner, *_ in data.lights if level == "region")
-    (rows,) = answers(reading, "pulse-team-en", "Cumulative sales and what is due", node=region)
+    (rows,) = answers(reading, "pulse-team-en", "Cumulative sales, what is due, and the forecast", node=region)
     sold: dict[date, Decimal] = defaultdict(Decimal)
     for sale in data.events("sale"):
         if data.paths[sale["rep_id"]][1] == region:
@@ -192,6 +192,7 @@ def test_cumulative_sales_and_what_was_due_each_day(reading: Client, filled: tup
         assert row["actual"] == pytest.approx(float(sum(sold[day] for day in days[: number + 1])), abs=0.01)
         assert row["due"] == pytest.approx(float(target) * sum(works[: number + 1]) / sum(works), abs=1)
         assert row["goal"] == float(target)
+        assert (row["outlook"], row["low"], row["high"]) == (None, None, None)  # the quarter is over
 
 
 def test_sales_a_day_and_by_product_of_a_representative(reading: Client, filled: tuple[Client, BoardData]) -> None:
