@@ -1,7 +1,7 @@
 """All KPIs of the policy side by side: this month, this quarter, and the light where there is a target."""
 
 from grafana.looks import BLUE
-from grafana.signals.progress import NODE, QUARTER, REP, STATE, Owner
+from grafana.signals.progress import QUARTER, STATE, Owner
 from grafana.signals.signal import Column, Signal
 
 _AS_OF = f"least(toDate32(now('{{{{time_zone}}}}')), addMonths(toDate32({QUARTER}), 3) - 1)"
@@ -18,10 +18,6 @@ _TEXT = """multiIf(
         unit = 'days', concat(toString(round(value, 1)), '[[天| days]]'),
         toString(round(value, 2))
     )"""
-_FIGURES = {
-    NODE.prefix: "kpi_progress_by_node WHERE node_id = ${node:sqlstring}",
-    REP.prefix: "kpi_progress_by_rep WHERE rep_id = ${rep:sqlstring}",
-}
 
 
 def kpis(owner: Owner) -> Signal:
@@ -43,7 +39,7 @@ FROM
     FROM
     (
         SELECT kpi_id, period, {{{{kpi_unit}}}} AS unit, {_TEXT} AS text
-        FROM {_FIGURES[owner.prefix]} AND product_level = 'all' AND has({{{{kpi_ids}}}}, kpi_id)
+        FROM {owner.figures} AND product_level = 'all' AND has({{{{kpi_ids}}}}, kpi_id)
             AND (
                 (period = 'quarter' AND period_start = {QUARTER})
                 OR (period = 'month' AND period_start = toStartOfMonth({_AS_OF}))

@@ -25,12 +25,14 @@ class Owner:
         light: condition on `lights_now`.
         below: condition on `lights_now`: owners further down.
         sales: condition on `sales_lines`.
+        figures: view of the figures, with the condition.
     """
 
     prefix: str
     light: str
     below: str
     sales: str
+    figures: str
 
 
 _NODE = "${node:sqlstring}"
@@ -39,9 +41,16 @@ NODE = Owner(
     f"owner_id = {_NODE} AND owner_level != 'rep'",
     f"{_NODE} IN (team_id, region_id, company_id) AND owner_id != {_NODE}",
     f"{_NODE} IN (team_id, region_id, company_id)",
+    f"kpi_progress_by_node WHERE node_id = {_NODE}",
 )
 _REP = "${rep:sqlstring}"
-REP = Owner("rep", f"owner_id = {_REP} AND owner_level = 'rep'", "false", f"rep_id = {_REP}")
+REP = Owner(
+    "rep",
+    f"owner_id = {_REP} AND owner_level = 'rep'",
+    "false",
+    f"rep_id = {_REP}",
+    f"kpi_progress_by_rep WHERE rep_id = {_REP}",
+)
 
 
 STATE_WORD = (
@@ -86,7 +95,10 @@ def sales(owner: Owner) -> Signal:
         "[[销售额与目标|Sales and target]]",
         "[[本季度至今的销售额（已扣退货），与整季目标。|"
         "Sales of the quarter so far, returns netted, and the whole target.]]",
-        _light(owner, f"value{MONEY} AS sold, target{MONEY} AS goal"),
+        f"""SELECT figure.value{MONEY} AS sold, light.target{MONEY} AS goal
+FROM (SELECT 1 AS one, value FROM {owner.figures} AND {KPI} AND product_level = 'all') AS figure
+FULL OUTER JOIN (SELECT 1 AS one, toNullable(target) AS target FROM ({_light(owner, "target")})) AS light
+    ON light.one = figure.one""",
         unit="money",
         columns=(
             Column("sold", "[[销售额|Sales]]", "money", colour=BLUE),
@@ -166,7 +178,8 @@ def below(owner: Owner) -> Signal:
 
 def _outlook(name: str) -> str:
     """From today's figure along the working days to what is forecast for the last day."""
-    return f"if(day >= today AND worked_today < worked_all, light.value + (light.{name} - light.value) * onward, NULL){MONEY}"
+    ahead = f"light.value + (light.{name} - light.value) * onward"
+    return f"if(day >= today AND worked_today < worked_all, {ahead}, NULL){MONEY}"
 
 
 def trend(owner: Owner) -> Signal:

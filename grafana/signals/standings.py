@@ -62,7 +62,7 @@ LIMIT 12""",
         Column("since", "[[自|Since]]", "time", width=108),
         *LINKS_TO_OWNER,
     ),
-    empty="[[没有红灯或黄灯|No red or amber light]]",
+    empty="[[没有红灯或黄灯，或没有目标|No red or amber light, or no target]]",
 )
 
 TEAM_PACE = Signal(
