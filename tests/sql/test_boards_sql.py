@@ -348,3 +348,65 @@ def test_alert_rules_run_and_give_one_number(reading: Client) -> None:
         "pulse-checkpoint-age": 7.5,
         "pulse-dead-letters": 1,
     }
+
+
+def test_the_forecast_runs_from_today_to_the_end_of_the_quarter(
+    reading: Client, filled: tuple[Client, BoardData]
+) -> None:
+    client, data = filled
+    now = datetime.now(COMPANY_ZONE)
+    first = now.date().replace(month=(now.month - 1) // 3 * 3 + 1, day=1)
+    light = data.lights["company", "COMPANY", "all", ""] | {"period_start": first, "period_end": first, "version": 2}
+    light |= {"value": Decimal(100), "expected": Decimal(200), "target": Decimal(1000)}
+    light |= {"forecast": Decimal(500), "forecast_low": Decimal(400), "forecast_high": Decimal(600)}
+    client.insert("lights", [list(light.values())], column_names=list(light))
+    shown = BOARDS["pulse-company-en"]
+    panel = panel_of(shown, "Cumulative sales, what is due, and the forecast")
+    answer = asyncio.run(Questions(reading, COMPANY_ZONE).panel(shown, panel, Asked({}, "now/fQ", "now/fQ")))
+    names = [field["name"] for field in answer["fields"]]
+    rows = {
+        datetime.fromtimestamp(row[0] / 1000, COMPANY_ZONE).date(): dict(zip(names, row, strict=True))
+        for row in answer["rows"]
+    }
+    today, last = rows[now.date()], rows[max(rows)]
+
+    assert today["due"] == pytest.approx(200)
+    if last["due"] != pytest.approx(200):  # a working day is left
+        assert last["due"] == pytest.approx(1000)
+        assert [last[name] for name in ("outlook", "low", "high")] == pytest.approx([500, 400, 600])
+        assert [today[name] for name in ("outlook", "low", "high")] == pytest.approx([100, 100, 100])
+
+
+def test_sales_without_a_target_are_shown(reading: Client, filled: tuple[Client, BoardData]) -> None:
+    row = {"kpi_id": "sales_amount", "period": "quarter", "period_start": date(2025, 1, 1), "node_id": "COMPANY"}
+    row |= {"node_level": "company", "product_level": "all", "product_key": "", "value": Decimal(123)}
+    row |= {
+        "numerator": Decimal(123),
+        "events": 1,
+        "version": 1,
+        "updated_at": datetime(2025, 4, 1, tzinfo=COMPANY_ZONE),
+    }
+    filled[0].insert("node_totals", [list(row.values())], column_names=list(row))
+    shown = BOARDS["pulse-company-en"]
+    moments = (datetime(2025, 1, 1, tzinfo=COMPANY_ZONE), datetime(2025, 3, 31, tzinfo=COMPANY_ZONE))
+    asked_then = Asked({}, *(str(int(moment.timestamp() * 1000)) for moment in moments))
+    panel = panel_of(shown, "Sales and target")
+    answer = asyncio.run(Questions(reading, COMPANY_ZONE).panel(shown, panel, asked_then))
+
+    assert answer["rows"] == [[123.0, None]]
+
+
+def test_boards_of_a_company_without_data_break_nothing(database: Client, reader: Client) -> None:
+    chinese = [shown for shown in BOARDS.values() if shown.language == "zh-CN"]
+
+    async def ask() -> int:
+        questions = Questions(reader, COMPANY_ZONE)
+        count = 0
+        for shown in chinese:
+            for panel in shown.json["panels"]:
+                await questions.panel(shown, panel, asked(shown))
+                count += 1
+        return count
+
+    assert database.query("SELECT count() FROM sales").first_row == (0,)
+    assert asyncio.run(ask()) == sum(len(shown.json["panels"]) for shown in chinese)
