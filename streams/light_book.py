@@ -60,7 +60,7 @@ async def adopt(judge: Judge, book: LightBook) -> None:
 
 
 class SeasonKeeper:
-    """Keeps what past periods tell, and reads it anew when a company day begins or something was published.
+    """Keeps what past periods tell, and reads it anew every hour and when something was published.
 
     Args:
         client: a ClickHouse client of its own; the reading goes on in a thread.
@@ -110,6 +110,6 @@ class SeasonKeeper:
 
 
 def _occasion(company: Company) -> tuple[int, ...]:
-    """What makes another reading worth it."""
-    day = company.time.day_of(datetime.now(UTC))
-    return (day, company.policy_version, company.lights.version, company.directory.version)
+    """What makes another reading worth it; every hour, too: history may have been imported."""
+    hour = company.time.bucket("hours", datetime.now(UTC))
+    return (hour, company.policy_version, company.lights.version, company.directory.version)

@@ -104,7 +104,8 @@ def verdicts(seen: Numbers, period: CalendarPeriod | str, rules: Rules, margin: 
         return Verdicts(GREY, GREY, GREY)
     pace = _pace(seen, rules, margin) if seen.elapsed >= rules.pace_from else GREY
     has_rule = period in rules.text.period.periods and seen.elapsed >= rules.period_from
-    forecast = _forecast(seen, rules, margin) if seen.elapsed >= rules.forecast_from else GREY
+    is_open = rules.forecast_from <= seen.elapsed < MICRO  # at the end there is nothing left to foretell
+    forecast = _forecast(seen, rules, margin) if is_open else GREY
     return Verdicts(pace, _period(seen, rules, margin) if has_rule else GREY, forecast)
 
 

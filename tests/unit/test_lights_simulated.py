@@ -105,8 +105,8 @@ def test_the_state_is_what_the_final_numbers_deserve(engine: SimulatedEngine) ->
         if seen.value is None or seen.pace is None or seen.low is None or seen.high is None:
             assert reading.light.state == "grey"
             continue
-        is_red = seen.pace < MICRO * 8 // 10 or seen.high < seen.target
-        colour = "red" if is_red else "amber" if seen.low < seen.target else "green"
+        is_red = seen.pace < MICRO * 8 // 10 or (share < 1 and seen.high < seen.target)
+        colour = "red" if is_red else "amber" if share < 1 and seen.low < seen.target else "green"
         assert share >= Fraction(1, 5)
         assert reading.light.state == colour, key
         assert reading.pending_state == colour

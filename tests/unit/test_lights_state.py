@@ -86,6 +86,10 @@ def test_the_forecast_is_red_below_its_interval_and_amber_within(value: str, for
     assert said(value, "100", "0.5", rules())[2] == forecast
 
 
+def test_at_the_end_there_is_nothing_to_foretell() -> None:
+    assert said("97", "100", "1", rules()) == ("green", "green", "grey")
+
+
 def test_where_less_is_better_the_same_distances_count_the_other_way() -> None:
     down = rules("down")
     assert said("12.1", "20", "0.5", down)[0] == "red"  # as far above 10 as 7.9 is below
