@@ -49,12 +49,12 @@ SELECT
     toDecimal256(intDiv(2 * total * 1000000 + total_then, 2 * total_then) - 1000000, 0) * toDecimal256('0.000001', 6) AS market_growth,
     toDecimal256(intDiv(2 * 100000000 * own * total_then + own_then * total, 2 * own_then * total), 0)
         * toDecimal256('0.000001', 6) AS evolution_index
-FROM (SELECT * FROM kpi_progress_by_node WHERE kpi_id = 'market_share' AND period IN ('month', 'quarter', 'year')) AS now_
+FROM (SELECT * REPLACE (assumeNotNull(period_start) AS period_start) FROM kpi_progress_by_node WHERE kpi_id = 'market_share' AND period IN ('month', 'quarter', 'year')) AS now_
 LEFT JOIN
 (
     SELECT
         *,
-        multiIf(period = 'month', addMonths(period_start, 1), period = 'quarter', addMonths(period_start, 3), addMonths(period_start, 12)) AS next_start
+        addMonths(assumeNotNull(period_start), multiIf(period = 'month', 1, period = 'quarter', 3, 12)) AS next_start
     FROM kpi_progress_by_node WHERE kpi_id = 'market_share' AND period IN ('month', 'quarter', 'year')
 ) AS before_
     ON before_.period = now_.period AND before_.next_start = now_.period_start AND before_.node_id = now_.node_id

@@ -60,7 +60,7 @@ KINDS = {
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    group = typer.Typer(help="Check, compare and publish the policies of KPIs and of lights.", rich_markup_mode=None)
+    group = typer.Typer(help="Check, compare and publish KPIs and rules of lights.", rich_markup_mode=None)
     for command in (check, diff, publish, history):
         group.command()(command)
     app.add_typer(group, name="policy")

@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Any
 
 from field_force import Message
-from result_tables import Tables
+from result_tables import CREDITED, Tables
 
 from agents.intake.directory import Directory
 from agents.intake.shard import Record, StoredEvent
@@ -73,7 +73,7 @@ class Tableau:
         rows = {EVENT_TABLES[kind].table: rows.get(EVENT_TABLES[kind].table, []) for kind in EVENT_TABLES}
         rows |= {"kpi_cells": [], "node_totals": []}
         for _, cell in self.cells.values():
-            if not cell.period.startswith("rolling") and not (cell.kpi_id == "new_accounts" and cell.numerator == 0):
+            if not cell.period.startswith("rolling") and (cell.numerator or cell.kpi_id not in CREDITED):
                 where = (cell.entity_id,) if cell.level == REP else (cell.entity_id, cell.level)
                 key = (cell.kpi_id, cell.period, date.fromordinal(cell.period_start), *where)
                 figures = (_amount(cell.value), _amount(cell.numerator), _amount(cell.denominator), cell.events)
