@@ -12,6 +12,7 @@ from clickhouse_connect.driver.client import Client
 from agents.progress.lights import GREY, Light
 from agents.progress.lights_board import Change, Reading
 from agents.progress.lights_book import LightKey
+from agents.progress.plan import micro
 from schemas.base import AMOUNT_PLACES
 from streams.amounts import amounts
 from streams.clickhouse import translated
@@ -22,7 +23,8 @@ _EPOCH_ORDINAL = 719_163
 _MOMENT = pa.timestamp("ms", tz="UTC")
 _PAST = """
     SELECT kpi_id, period, period_start, owner_level, owner_id, product_level, product_key,
-        light.state, light.cause, toUnixTimestamp64Milli(light.since), light.changes, told.previous, told.number
+        light.state, light.cause, toUnixTimestamp64Milli(light.since), light.changes, light.target,
+        light.policy_version, told.previous, told.number
     FROM (SELECT * FROM lights FINAL) AS light
     LEFT JOIN
     (
@@ -143,8 +145,9 @@ def stored(client: Client) -> dict[LightKey, Light]:
     with translated():
         rows = client.query(_PAST).result_rows
     found = {}
-    for kpi_id, period, start, *names, state, cause, since, changes, previous, told in rows:
+    for kpi_id, period, start, *names, state, cause, since, changes, target, policy, previous, told in rows:
         key = LightKey(kpi_id, period, start.toordinal(), *names)
         lit = None if state == GREY else 0
-        found[key] = Light(state, cause, since, changes, lit, previous=previous or GREY, told=told)
+        light = Light(state, cause, since, changes, lit, previous=previous or GREY, told=told)
+        found[key] = light._replace(target=micro(target), policy=policy)
     return found

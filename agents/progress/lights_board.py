@@ -8,7 +8,7 @@ from typing import NamedTuple
 import orjson
 
 from agents.progress.calendar import CALENDAR_PERIODS, CompanyTime
-from agents.progress.lights import GREY, Judged, Light, Verdicts, due_ms, judged, pending_state, step, unlit
+from agents.progress.lights import GREY, Judged, Light, Verdicts, due_ms, judged, measured, pending_state, step, unlit
 from agents.progress.lights_book import LightBook, LightKey, empty_book
 from agents.progress.outputs import CellRow
 from agents.progress.pace import Numbers, counted_day, last_day, numbers
@@ -214,7 +214,8 @@ class LightBoard:
         if key in self._untold:
             self._told(_change(reading), output)
             before = self.lights[key]
-        after = step(before or unlit(now_ms), self._held_back(before, look), now_ms, rules)
+        light = measured(before or unlit(now_ms), goal, book.version, now_ms)
+        after = step(light, self._held_back(before, look), now_ms, rules)
         self._note_due(key, due_ms(after, rules))
         self.lights[key] = after
         self._say(reading._replace(light=after, pending_state=pending_state(after, look)), before, output)

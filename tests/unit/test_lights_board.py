@@ -1,6 +1,7 @@
 """The lights of a shard: which are looked at when, what is worth a row, and what a checkpoint keeps."""
 
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -11,8 +12,10 @@ from agents.progress.lights_book import LightBook, LightKey, Seasons
 from agents.progress.outputs import CellRow
 from agents.progress.plan import MICRO
 from schemas.lights import LightPolicy
+from schemas.lights_output import LightChange, LightReading
 from schemas.policy import KpiPolicy
 from schemas.reference import Target
+from streams.lights import as_message, current, current_field
 
 SHANGHAI = CompanyTime("Asia/Shanghai")
 KPIS = KpiPolicy.model_validate(
@@ -197,6 +200,23 @@ def test_another_book_judges_everything_anew() -> None:
 
 
 @pytest.mark.parametrize(
+    "other",
+    [book(target(650), target(2000, effective_from=date(2018, 5, 1))), book(version=2, pace={"under": 0})],
+    ids=["target", "policy"],
+)
+def test_another_target_or_policy_turns_the_light_at_once_another_figure_does_not(other: LightBook) -> None:
+    on = board()
+    look(on, row(310))
+    later = NOON + timedelta(hours=2)
+    assert states(look(on, row(200), now=later)) == ["green"]
+    look(on, row(310), now=later)
+    on.adopt(other)
+    assert states(look(on, now=later, kept=row(310))) == ["red"]
+    assert states(look(on, row(5000), now=later + timedelta(minutes=59))) == ["green"]
+    assert states(look(on, row(10), now=later + timedelta(minutes=60))) == ["green"]
+
+
+@pytest.mark.parametrize(
     ("day", "value"), [(date(2018, 3, 31), None), (APRIL, 650), (date(2018, 5, 14), 650), (date(2018, 5, 15), 900)]
 )
 def test_the_target_in_force_on_the_day_counts(day: date, value: int | None) -> None:
@@ -232,3 +252,23 @@ def test_a_season_moves_the_elapsed_share_and_the_interval() -> None:
     assert reading.numbers.forecast == 310 * MICRO + rest
     assert reading.numbers.low == pytest.approx(310 * MICRO + 0.6 * rest, abs=2)
     assert reading.numbers.high == pytest.approx(310 * MICRO + 1.4 * rest, abs=2)
+
+
+def test_what_is_told_has_the_published_shape() -> None:
+    on = board()
+    (reading,) = look(on, row(310)).readings
+    (change,) = look(on, row(310)).changes
+    told = LightChange.model_validate_json(as_message(change))
+    assert (told.previous_state, told.state, told.changed_at, told.changes) == ("grey", "green", NOON, 1)
+    assert (told.value, told.expected, told.forecast_low) == (
+        310,
+        Decimal(650) * Decimal("0.492308"),
+        Decimal(reading.numbers.low or 0).scaleb(-6),
+    )
+    ((name, held),) = current([reading]).items()
+    assert name == current_field(key())
+    assert held is not None
+    assert LightReading.model_validate_json(held).model_dump() == told.model_dump(
+        exclude={"light_id", "previous_state", "changed_at"}
+    )
+    assert current([reading._replace(is_over=True)]) == {name: None}
