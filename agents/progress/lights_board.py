@@ -110,7 +110,7 @@ class LightBoard:
     @property
     def is_behind(self) -> bool:
         """Whether the shard still reads what piled up."""
-        return max(self._lags.values(), default=0) >= _PILED_UP
+        return sum(self._lags.values()) >= _PILED_UP
 
     # ------------------------------------------------------------- the past
 
