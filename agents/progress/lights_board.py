@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 import orjson
@@ -18,6 +18,8 @@ from schemas.lights import Colour
 FIELD_PREFIX = '["l",'
 #: Messages unread from which figures are half of what they will be.
 _PILED_UP = 200
+#: Totals are through to the company by then.
+_CLIMB = timedelta(seconds=3)
 #: Reads a figure of a shard: the KPI row of a light, None when its owner has none.
 ReadRow = Callable[[LightKey], CellRow | None]
 
@@ -87,6 +89,7 @@ class LightBoard:
     def __init__(self, book: LightBook, company_time: CompanyTime, holds: Callable[[str], bool]) -> None:
         self.lights: dict[LightKey, Light] = {}
         self.is_company_behind = False
+        self._behind_until: datetime | None = None
         self._lags: dict[str, int] = {}
         self._holds = holds
         self._shown: dict[LightKey, Reading] = {}
@@ -106,6 +109,12 @@ class LightBoard:
     def note_lag(self, topic: str, messages: int) -> None:
         """Hear how much of a topic the shard has still to read."""
         self._lags[topic] = messages
+
+    def note_company(self, now: datetime, *, is_behind: bool) -> None:
+        """Hear whether any shard still reads what piled up; what they found takes a moment more to climb."""
+        if is_behind:
+            self._behind_until = now + _CLIMB
+        self.is_company_behind = self._behind_until is not None and now < self._behind_until
 
     @property
     def is_behind(self) -> bool:
@@ -136,8 +145,8 @@ class LightBoard:
 
     @property
     def untold(self) -> int:
-        """Changes that the next checkpoint tells."""
-        return len(self._untold)
+        """Changes that the next checkpoint tells, and one more while lights wait to be lit."""
+        return len(self._untold) + self._left_unlit
 
     # ------------------------------------------------------------ the look
 

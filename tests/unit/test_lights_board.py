@@ -2,6 +2,7 @@
 
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,6 +16,8 @@ from schemas.lights import LightPolicy
 from schemas.lights_output import LightChange, LightReading
 from schemas.policy import KpiPolicy
 from schemas.reference import Target
+from schemas.rows import EVENT_TABLES
+from streams.engine.backlog import note_backlog
 from streams.lights import as_message, current, current_field
 
 SHANGHAI = CompanyTime("Asia/Shanghai")
@@ -162,10 +165,12 @@ def test_a_worse_light_waits_and_turns_when_its_time_is_over() -> None:
 
 def test_no_light_is_lit_while_the_past_is_read() -> None:
     on = board()
-    on.is_company_behind = True
+    on.note_company(NOON, is_behind=True)
     assert states(look(on, row(10))) == ["grey"]
-    assert not on.due(NOON)
-    on.is_company_behind = False
+    assert (on.due(NOON), on.untold) == (False, 1)
+    on.note_company(NOON + timedelta(seconds=2), is_behind=False)  # what was found has to climb yet
+    assert not on.due(NOON + timedelta(seconds=2))
+    on.note_company(NOON + timedelta(seconds=3), is_behind=False)
     assert on.due(NOON)
     assert states(look(on, kept=row(310))) == ["green"]
 
@@ -173,7 +178,7 @@ def test_no_light_is_lit_while_the_past_is_read() -> None:
 def test_a_lit_light_goes_on_while_the_past_is_read() -> None:
     on = board()
     look(on, row(310))
-    on.is_company_behind = True
+    on.note_company(NOON, is_behind=True)
     assert states(look(on, row(100), now=NOON + timedelta(minutes=1))) == ["red"]
 
 
@@ -272,3 +277,41 @@ def test_what_is_told_has_the_published_shape() -> None:
         exclude={"light_id", "previous_state", "changed_at"}
     )
     assert current([reading._replace(is_over=True)]) == {name: None}
+
+
+class Owned:
+    """A shard with what it took since the last checkpoint: sales of some days."""
+
+    def __init__(self, *days: date, held: bool = False) -> None:
+        self.lights = board()
+        table = EVENT_TABLES["sale"]
+        names = (*table.names, *(column.name for column in table.technical))
+        rows = [tuple(day.toordinal() if name == "day" else None for name in names) for day in days]
+        progress = SimpleNamespace(time=SHANGHAI)
+        self.shard: Any = SimpleNamespace(
+            output=SimpleNamespace(rows={"sale": rows}), held=[1] * held, progress=progress
+        )
+
+
+YESTERDAY, LONG_AGO = date(2018, 5, 15), date(2018, 5, 14)
+
+
+@pytest.mark.parametrize(
+    ("shards", "behind"),
+    [
+        ([Owned(), Owned()], False),
+        ([Owned(YESTERDAY, LONG_AGO), Owned()], False),
+        ([Owned(LONG_AGO), Owned(YESTERDAY)], True),
+        ([Owned(), Owned(held=True)], True),
+    ],
+)
+def test_one_shard_that_is_sent_the_past_keeps_all_from_being_lit(shards: list[Owned], behind: bool) -> None:
+    note_backlog(shards, NOON)
+    assert [owned.lights.is_company_behind for owned in shards] == [behind, behind]
+
+
+def test_one_shard_with_much_to_read_keeps_all_from_being_lit() -> None:
+    shards = [Owned(), Owned()]
+    shards[1].lights.note_lag("sales", 1_000)
+    note_backlog(shards, NOON)
+    assert shards[0].lights.is_company_behind
