@@ -34,6 +34,14 @@ class _Subject(NamedTuple):
     hcp_id: str | None
 
 
+class Month(NamedTuple):
+    """The month of a call-plan line."""
+
+    first: int
+    """Ordinal of its first day."""
+    has_begun: bool
+
+
 _Steps = tuple[tuple[int, int], ...]
 
 
@@ -55,25 +63,28 @@ class Contributions:
         """What the filters read of the subject's reference rows."""
         return tuple([read(subject, directory, day) for read in self._readers])
 
-    def of_line(self, subject: _Subject, directory: Directory, month: int, planned: int, calls: int) -> Vector:
+    def of_line(self, subject: _Subject, directory: Directory, month: Month, planned: int, calls: int) -> Vector:
         """The vector of one call-plan line; not to be changed by the caller."""
-        name = (*self.traits(subject, directory, month), planned, calls)
+        name = (*self.traits(subject, directory, month.first), month.has_begun, planned, calls)
         vector = self._known.get(name)
         if vector is None:
             line = CallLine(
                 rep_id=subject.rep_id,
                 hcp_id=subject.hcp_id or "",
-                month=date.fromordinal(month),
+                month=date.fromordinal(month.first),
                 planned_calls=planned,
                 calls=calls,
+                until_today=month.has_begun,
             )
             is_line = planned > 0 or calls > 0
-            vector = self._known[name] = self._vector(line, directory, month) if is_line else [0] * self.group.width
+            vector = self._known[name] = (
+                self._vector(line, directory, month.first) if is_line else [0] * self.group.width
+            )
         return vector
 
-    def of_call(self, subject: _Subject, directory: Directory, month: int, planned: int, before: int) -> _Steps:
+    def of_call(self, subject: _Subject, directory: Directory, month: Month, planned: int, before: int) -> _Steps:
         """(position, what is added) by one call more on a line with `before` calls."""
-        name = (*self.traits(subject, directory, month), planned, before)
+        name = (*self.traits(subject, directory, month.first), month.has_begun, planned, before)
         steps = self._steps.get(name)
         if steps is None:
             old = self.of_line(subject, directory, month, planned, before)
@@ -142,15 +153,19 @@ class Standing:
         self._enter_days(state, 0)
 
     def begin_day(self, state: ProgressState, today: int) -> None:
-        """Count the working days up to `today`."""
+        """Count the working days up to `today`, and the plans of months that began."""
         if today <= self.today:
             return
         before, self.today = self.today, today
+        for rep_id in self.reps if self.lines and before < month_start(today) else ():
+            for month in state.directory.standing.plans.get(rep_id, ()):
+                if before < month <= today:
+                    self._enter_lines(state, rep_id, month)
         self._enter_days(state, month_start(before) if before else 0)
 
     def waits_for(self, today: int) -> bool:
         """Whether a day began that `begin_day` does not know."""
-        return bool(self.days and self.reps) and today > self.today
+        return bool((self.days or self.lines) and self.reps) and today > self.today
 
     # -------------------------------------------------------------------- call plan
 
@@ -163,12 +178,12 @@ class Standing:
             self._enter_lines(state, rep_id, month)
             return
         planned = state.directory.standing.plan(rep_id, month).get(hcp_id, 0)
-        subject = _Subject(rep_id, hcp_id)
+        subject, of_month = _Subject(rep_id, hcp_id), Month(month, month <= self.today)
         for each in self.lines:
             cell = slot.cells.get(each.key)
             if cell is None:
                 cell = slot.cells[each.key] = [0] * each.group.width
-            for index, more in each.of_call(subject, state.directory, month, planned, before):
+            for index, more in each.of_call(subject, state.directory, of_month, planned, before):
                 cell[index] += more
             slot.changed.add(each.key)
         state.changed_slots.add(slot)
@@ -180,8 +195,9 @@ class Standing:
         slot = state.entity(REP, rep_id).slot(f"{MONTH}{month}", home(directory, rep_id, month))
         self._slots[rep_id, month] = slot
         subjects = [(_Subject(rep_id, hcp), plan.get(hcp, 0), calls.get(hcp, 0)) for hcp in {**plan, **calls}]
+        of_month = Month(month, month <= self.today)
         for each in self.lines:
-            vectors = [each.of_line(subject, directory, month, planned, made) for subject, planned, made in subjects]
+            vectors = [each.of_line(subject, directory, of_month, planned, made) for subject, planned, made in subjects]
             _set(state, slot, each.key, _added(vectors, each.group.width))
 
     # ----------------------------------------------------------------- working days

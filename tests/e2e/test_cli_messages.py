@@ -101,7 +101,8 @@ def test_a_mistake_in_the_kpis(tmp_path: Path) -> None:
     text = (ROOT / "policies" / "kpis.yaml").read_text().replace("    aggregate: sum", "    aggregate: sam", 1)
     (tmp_path / "kpis.yaml").write_text(text)
     result = pulse("up", "--data", tmp_path / "data", PULSE_POLICIES=str(tmp_path))
-    assert f"{tmp_path / 'kpis.yaml'}:14:16: kpis.sales_amount.aggregate" in result.complaint(2)
+    line = next(number for number, line in enumerate(text.splitlines(), 1) if line.endswith("aggregate: sam"))
+    assert f"{tmp_path / 'kpis.yaml'}:{line}:16: kpis.sales_amount.aggregate" in result.complaint(2)
 
 
 def test_a_port_in_use(tmp_path: Path) -> None:
