@@ -8,7 +8,7 @@ never mix up positions.
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Context, Decimal
@@ -19,7 +19,7 @@ import orjson
 
 from agents.intake.directory import Directory
 from agents.progress.calendar import CompanyTime
-from agents.progress.derived import IN_MILLIONTHS, details_pde
+from agents.progress.derived import IN_MILLIONTHS, detail_weights
 from agents.progress.filters import Predicate, both, compile_filter, compile_where, reader
 from agents.progress.histogram import BINS, bin_of
 from schemas.base import AMOUNT_PLACES
@@ -34,8 +34,8 @@ _WORDS = {"title", "description", "direction", "unit"}
 
 #: A cell: events counted, then one entry a measure. A `last` entry is [µs since 1970, event id, micro-units] or None.
 Vector = list[Any]
-#: How a value enters its position: added, as the newest, by product key, or once a day.
-ADDED, NEWEST, BY_KEY, ONCE_A_DAY = range(4)
+#: How a value enters its position: added, as the newest, shared among products, or once a day.
+ADDED, NEWEST, SHARED, ONCE_A_DAY = range(4)
 #: Cell keys are `<group>|a` (all products), `<group>|l:<line>` and `<group>|p:<product>`.
 ALL = "a"
 
@@ -52,9 +52,9 @@ class CompiledMeasure:
     """One position of a group's vector."""
 
     how: int
-    """ADDED, NEWEST, BY_KEY or ONCE_A_DAY."""
+    """ADDED, NEWEST, SHARED or ONCE_A_DAY."""
     value: Callable[[Any, Directory, int], Any]
-    """Micro-units; by product key where `how` says so."""
+    """Micro-units; those of the products of an event in their order where `how` is SHARED."""
     where: Predicate | None
 
 
@@ -113,7 +113,7 @@ class Group:
         self.id = f"{self.source}.{self.date_field}.{hashlib.sha256(text).hexdigest()[:8]}"
         self.width = len(self.measures) + 1
         self._total = f"{self.id}|{ALL}"
-        self.has_shares = any(measure.how == BY_KEY for measure in self.measures)
+        self.has_shares = any(measure.how == SHARED for measure in self.measures)
         once = [index for index, measure in enumerate(self.measures, 1) if measure.how == ONCE_A_DAY]
         self.day_names = {index: f"{self.id}.{index}" for index in once}
         for window in self.windows.values():
@@ -136,10 +136,14 @@ class Group:
             return [self._total]
         return [f"{self.id}|{key}" for key in product_keys(event, self.levels, directory, day)]
 
-    def shares(self, keys: list[str], by_product: dict[str, int]) -> dict[str, int]:
-        """What each of `keys` gets of a value that is given by product key."""
-        start = len(self.id) + 1
-        return {key: by_product.get(key[start:], 0) for key in keys}
+    def shares(self, event: Any, directory: Directory, day: int, weights: Sequence[int]) -> dict[str, int]:
+        """What each cell gets of a value that is shared among the products of an event."""
+        found: dict[str, int] = defaultdict(int, {self._total: sum(weights)})
+        for product, weight in zip(products_of(event), weights, strict=False):
+            found[f"{self.id}|p:{product}"] = weight
+            if (line := directory.line_of(product, day)) is not None:
+                found[f"{self.id}|l:{line}"] += weight
+        return found
 
 
 class Histogram(Group):
@@ -334,7 +338,7 @@ def _reference_kinds(policy: KpiPolicy) -> Iterator[str]:
 
 def _how(measure: Measure) -> int:
     if measure.value == DETAILS_PDE:
-        return BY_KEY
+        return SHARED
     return {"last": NEWEST, "days": ONCE_A_DAY}.get(measure.aggregate, ADDED)
 
 
@@ -342,7 +346,7 @@ def _value(measure: Measure, policy: KpiPolicy) -> Callable[[Any, Directory, int
     if measure.value is None:
         return lambda _event, _directory, _day: MICRO
     if measure.value == DETAILS_PDE:
-        return details_pde(policy.detail_weights)  # product keys without the name of the group
+        return detail_weights(policy.detail_weights)
     read = IN_MILLIONTHS.get(measure.value) or attrgetter(measure.value)
     is_count, is_micro = measure.aggregate == "count", measure.value in IN_MILLIONTHS
 
