@@ -8,7 +8,7 @@ never mix up positions.
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Context, Decimal
@@ -18,14 +18,15 @@ from typing import Any
 import orjson
 
 from agents.intake.directory import Directory
-from agents.progress.calendar import CompanyTime
+from agents.progress.calendar import CALENDAR_PERIODS, CompanyTime
 from agents.progress.derived import IN_MILLIONTHS, detail_weights
 from agents.progress.filters import Predicate, both, compile_filter, compile_where, reader
 from agents.progress.histogram import BINS, bin_of
+from agents.progress.reads import reference_kinds
 from schemas.base import AMOUNT_PLACES
 from schemas.measures import Filter, Measure, NamedFilter
 from schemas.policy import CalendarPeriod, Kpi, KpiPolicy, Rolling, Unit
-from schemas.sources import DETAILS_PDE, STANDING
+from schemas.sources import DETAILS_PDE
 
 MICRO = 1_000_000  # 10 ** AMOUNT_PLACES
 _EXACT = Context(prec=60)
@@ -200,6 +201,7 @@ class Plan:
         self.ledgers: dict[str, list[LedgerSpec]] = defaultdict(list)
         self.by_kpi: dict[str, LedgerSpec] = {}
         self.outputs: dict[str, list[KpiOutput]] = defaultdict(list)
+        self._shown: dict[tuple[str, str], list[tuple[CalendarPeriod, list[KpiOutput]]]] = {}
         self._index: dict[tuple[int, str], int] = {}
         self._filters: dict[str, Predicate] = {}
         self.counts_as_call = self._predicate(policy.calls, {})
@@ -224,11 +226,20 @@ class Plan:
                 self.horizon[unit] = max(self.horizon.get(unit, 0), length)
         computed = policy.model_dump_json(exclude={"kpis": {"__all__": _WORDS}})
         self.fingerprint = hashlib.sha256(computed.encode()).hexdigest()[:16]
-        self.reads = frozenset(_reference_kinds(policy))
+        self.reads = frozenset(reference_kinds(policy))
 
     def all_groups(self) -> list[Group]:
         """Every group, in order of its event kind."""
         return [group for groups in self.groups.values() for group in groups]
+
+    def shown(self, group: str, level: str) -> list[tuple[CalendarPeriod, list[KpiOutput]]]:
+        """KPIs that read a group and are shown at a product level, by calendar period."""
+        found = self._shown.get((group, level))
+        if found is None:
+            outputs = [output for output in self.outputs.get(group, ()) if level in output.levels]
+            by_period = ((period, [o for o in outputs if period in o.periods]) for period in CALENDAR_PERIODS)
+            found = self._shown[group, level] = [(period, of_period) for period, of_period in by_period if of_period]
+        return found
 
     def standing_names(self, source: str) -> tuple[str, ...]:
         """Fields by which filters tell the records of a standing source apart, besides its numbers."""
@@ -316,24 +327,6 @@ class Plan:
         self.outputs[group].append(
             KpiOutput(kpi.id, Position(group, 1), None, ledger.levels, frozenset(ledger.periods), is_ledger=True)
         )
-
-
-def _reference_kinds(policy: KpiPolicy) -> Iterator[str]:
-    """Reference kinds a filter on events looks into; what follows from reference data alone is looked up anew."""
-    distinct = [kpi for kpi in policy.kpis if kpi.aggregate == "distinct"]
-    wheres: list[Mapping[str, Any]] = [kpi.where for kpi in distinct]
-    filters: list[Filter | None] = [policy.calls, *(kpi.only for kpi in distinct)]
-    for measure in (measure for kpi in policy.kpis for measure in kpi.measures()):
-        if measure.source not in STANDING:
-            wheres.append(measure.where)
-            filters.append(measure.only)
-    for one in filters:
-        wheres += [one.where, *one.unless] if one is not None else []
-    names = [name for where in wheres for name in where]
-    names += [kpi.value for kpi in policy.kpis if kpi.value]
-    yield from (name.partition(".")[0] for name in names if "." in name)
-    if "outside_fence_m" in names:
-        yield "institution"
 
 
 def _how(measure: Measure) -> int:
