@@ -143,6 +143,13 @@ class Directory:
             missing += [f"product {item.product_id}" for item in event.details if item.product_id not in self.products]
         return missing
 
+    def stands_alike(self, other: "Directory") -> bool:
+        """Whether call plans, calendar, professionals and representatives are the same in `other`."""
+        return self.standing == other.standing and all(
+            one.keys() == two.keys() and _same_rows(one, two)
+            for one, two in ((self.reps, other.reps), (self.hcps, other.hcps))
+        )
+
     def places_alike(self, other: "Directory", kinds: Iterable[str] = ()) -> bool:
         """Whether `other` puts every rep and product of this directory where this one does, on every day.
 

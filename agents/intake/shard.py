@@ -137,7 +137,9 @@ class Shard:
 
     def adopt(self, directory: Directory, now: datetime) -> None:
         """Go on with these reference data: what follows from them alone is worked out anew."""
-        self.progress.directory = directory
+        before, self.progress.directory = self.progress.directory, directory
+        if before is not directory and before.stands_alike(directory):
+            return
         mine = sorted(rep_id for rep_id in directory.reps if self.placement.holds(rep_id))
         self.progress.standing.adopt(self.progress, mine, self.progress.time.day_of(now))
         self.moved = True

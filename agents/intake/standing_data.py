@@ -33,6 +33,11 @@ class StandingData:
         """First month of any call plan: nobody is measured by what lies before."""
         self._days = lru_cache(None)(self._working_days)
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, StandingData) and self.plans == other.plans and self._special == other._special
+
+    __hash__ = None  # type: ignore[assignment] # equal by content, which is large
+
     def plan(self, rep_id: str, month: int) -> dict[str, int]:
         """Planned calls by professional in the month that begins on the day `month`."""
         of_rep = self.plans.get(rep_id)

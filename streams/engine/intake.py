@@ -241,7 +241,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has no
             for number, owned in list(self.shards.items()):
                 if same:
                     async with self.standstill:
-                        owned.shard.adopt(company.directory, datetime.now(UTC))
+                        await asyncio.to_thread(owned.shard.adopt, company.directory, datetime.now(UTC))
                         owned.labels = company.labels(self._opener.partitions, self._opener.cluster)
                         owned.shard.moved = True
                 else:
