@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Annotated
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 #: Decimal places kept exactly in amounts and quantities.
 AMOUNT_PLACES = 6
@@ -29,6 +29,12 @@ def _refuse_inexact_float(value: object) -> object:
     return value
 
 
+def _plain_zero(value: Decimal) -> Decimal:
+    """Zero as 0: with an exponent it has more digits than a column takes, and with a sign it is not itself."""
+    return value or _ZERO
+
+
+_ZERO = Decimal(0)
 _NUMBER = re.compile(r"\s*[+-]?\d+(\.\d*)?\s*")
 
 
@@ -49,6 +55,7 @@ Amount = Annotated[
         _refuse_inexact_float,
         json_schema_input_type=Annotated[Decimal, WithJsonSchema(_AMOUNT_SCHEMA)],
     ),
+    AfterValidator(_plain_zero),
 ]
 #: Identifier of a thing in a source system; printable, no surrounding blanks.
 Id = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[^\s\x00-\x1f](?:[^\x00-\x1f]*[^\s\x00-\x1f])?$")]

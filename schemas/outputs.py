@@ -25,7 +25,9 @@ class DeadLetter(Model):
     """Line or row number in the file, the header being line 1."""
     key: bytes | None = None
     raw: bytes
-    """The message or line as it came."""
+    """The message or line as it came; empty when it had no value."""
+    has_value: bool = True
+    """Whether the message had a value at all, be it an empty one."""
     step: Annotated[str, Field(max_length=64)]
     """Step that refused it: decode, time, known, dedupe, cells, …"""
     error_class: Annotated[str, Field(max_length=64)]

@@ -7,15 +7,17 @@ import pyarrow as pa
 
 _AMOUNT = pa.decimal128(38, 6)
 _AMOUNT_BYTES = 16
+#: Largest amount a column takes, in micro-units.
+LARGEST = 10**38 - 1
 
 
 def amounts(values: Iterable[int | None]) -> Any:
-    """Micro-units as a Decimal(38, 6) column, without making a Decimal of each.
+    """Micro-units as a Decimal(38, 6) column, without making a Decimal of each; one beyond 38 digits is left empty.
 
-    >>> amounts([1_500_000, None, -1]).to_pylist()
-    [Decimal('1.500000'), None, Decimal('-0.000001')]
+    >>> amounts([1_500_000, None, -1, 10**38]).to_pylist()
+    [Decimal('1.500000'), None, Decimal('-0.000001'), None]
     """
-    held = list(values)
+    held = [value if value is not None and abs(value) <= LARGEST else None for value in values]
     data = b"".join((value or 0).to_bytes(_AMOUNT_BYTES, "little", signed=True) for value in held)
     column = pa.Array.from_buffers(_AMOUNT, len(held), [None, pa.py_buffer(data)])
     if any(value is None for value in held):

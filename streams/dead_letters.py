@@ -8,14 +8,17 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from difflib import get_close_matches
+from typing import Any, Literal
 
 import pyarrow as pa
 from clickhouse_connect.driver.client import Client
 
 from schemas.outputs import DeadLetter
+from schemas.reference import REFERENCE_MODELS
 from streams.clickhouse import translated
 from streams.errors import UsageError
+from streams.topics import SHARD_TOPICS
 
 TABLE = "dead_letters"
 #: Row version by status: the higher one stays.
@@ -23,6 +26,8 @@ VERSIONS = {"open": 1, "replayed": 2}
 #: Characters of an id that lists show and commands accept.
 SHORT_ID = 12
 _INSERT_BYTES = 32_000_000
+#: Ids in one statement; they are part of its URL.
+_IDS = 100
 
 _COLUMNS: tuple[tuple[str, pa.DataType], ...] = (
     ("dead_letter_id", pa.string()),
@@ -35,6 +40,7 @@ _COLUMNS: tuple[tuple[str, pa.DataType], ...] = (
     ("line", pa.int64()),
     ("key", pa.binary()),
     ("raw", pa.binary()),
+    ("has_value", pa.bool_()),
     ("raw_size", pa.uint64()),
     ("step", pa.string()),
     ("error_class", pa.string()),
@@ -44,8 +50,18 @@ _COLUMNS: tuple[tuple[str, pa.DataType], ...] = (
 )
 _SCHEMA = pa.schema(_COLUMNS)
 _RENAMED = {"stream_partition": "partition", "stream_offset": "offset"}
+#: Steps that refuse, in their order; `import` reads files.
+STEPS = ("size", "decode", "key", "time", "known", "dedupe", "cells", "roll-up", "import")
+#: Where letters come from; those of reference data bear its kind.
+TOPICS = (*SHARD_TOPICS, *REFERENCE_MODELS)
+#: The id of the event in the bytes, even where these are no valid JSON.
+_EVENT_ID = (
+    r"""nullIf(extract(substring(raw, 1, 65536), '"event_id"\\s*:\\s*"((?:[^"\\\\]|\\\\.)*)"'), '') AS event_id"""
+)
+_ORDER = "toStartOfSecond(at) DESC, topic, stream_partition, stream_offset DESC, file, line, dead_letter_id"
 _READ = tuple(name for name, _type in _COLUMNS if name != "version")
 _BYTES = {"key": "bytes", "raw": "bytes"}
+_UNLISTED = frozenset({*_BYTES, "has_value"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +81,7 @@ class Summary:
     error_class: str
     message: str
     status: str
+    event_id: str | None = None
 
     @property
     def place(self) -> str:
@@ -111,7 +128,7 @@ def find(
     since: datetime | None = None,
     limit: int = 100,
 ) -> list[Summary]:
-    """Letters that match, newest first.
+    """Letters that match, newest first; of one second, in the order they have in their stream or file.
 
     Raises:
         UnavailableError: ClickHouse does not answer.
@@ -120,9 +137,9 @@ def find(
     tests = [f"{name} = {{{name}:String}}" for name, value in wanted.items() if value is not None]
     if since is not None:
         tests.append("at >= {since:DateTime64(6, 'UTC')}")
-    columns = ", ".join(name for name in _READ if name not in _BYTES)
+    columns = ", ".join([*(name for name in _READ if name not in _UNLISTED), _EVENT_ID])
     where = f"WHERE {' AND '.join(tests)} " if tests else ""
-    statement = f"SELECT {columns} FROM {TABLE} FINAL {where}ORDER BY at DESC, dead_letter_id LIMIT {{limit:UInt64}}"
+    statement = f"SELECT {columns} FROM {TABLE} FINAL {where}ORDER BY {_ORDER} LIMIT {{limit:UInt64}}"
     parameters: dict[str, Any] = {name: value for name, value in wanted.items() if value is not None}
     with translated():
         result = client.query(statement, parameters={**parameters, "since": since, "limit": limit}, tz_mode="aware")
@@ -152,6 +169,39 @@ def get(client: Client, id_prefix: str) -> DeadLetter:
     return DeadLetter.model_validate(row)
 
 
+def value_of(letter: DeadLetter) -> bytes | None:
+    """The value its message had; None when it had none."""
+    return letter.raw if letter.has_value else None
+
+
+def check_name(client: Client, column: Literal["topic", "step"], name: str) -> None:
+    """Refuse a topic or step that no letter can have.
+
+    Raises:
+        UsageError: naming the known ones.
+        UnavailableError: ClickHouse does not answer.
+    """
+    known = list(TOPICS if column == "topic" else STEPS)
+    with translated():
+        rows = client.query(f"SELECT DISTINCT {column} FROM {TABLE} ORDER BY {column}").result_rows
+    known += [row[0] for row in rows if row[0] not in known]
+    if name not in known:
+        close = get_close_matches(name, known, n=1)
+        hint = f"did you mean {close[0]}?" if close else f"known are {', '.join(known)}"
+        msg = f"no dead letter has the {column} {name!r}: {hint}"
+        raise UsageError(msg)
+
+
+def count_open(client: Client) -> int:
+    """Letters that wait for somebody.
+
+    Raises:
+        UnavailableError: ClickHouse does not answer.
+    """
+    with translated():
+        return int(client.query(f"SELECT count() FROM {TABLE} FINAL WHERE status = 'open'").first_row[0])
+
+
 def mark_replayed(client: Client, letters: Sequence[DeadLetter]) -> None:
     """Set the status to `replayed`; the letter and its bytes stay.
 
@@ -159,6 +209,21 @@ def mark_replayed(client: Client, letters: Sequence[DeadLetter]) -> None:
         UnavailableError: ClickHouse does not answer.
     """
     store(client, [letter.model_copy(update={"status": "replayed"}) for letter in letters])
+
+
+def settle(client: Client, ids: Sequence[str]) -> None:
+    """Set the status of open letters with these full ids to `replayed`; unknown ids are left alone.
+
+    Raises:
+        UnavailableError: ClickHouse does not answer.
+    """
+    statement = (
+        f"INSERT INTO {TABLE} SELECT * REPLACE ('replayed' AS status, {VERSIONS['replayed']} AS version) "
+        f"FROM (SELECT * FROM {TABLE} FINAL WHERE status = 'open' AND dead_letter_id IN {{ids:Array(String)}})"
+    )
+    for start in range(0, len(ids), _IDS):
+        with translated():
+            client.command(statement, parameters={"ids": list(ids[start : start + _IDS])})
 
 
 def _encoded(part: str | bytes | int | datetime | None) -> tuple[int, bytes]:

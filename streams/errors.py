@@ -3,7 +3,7 @@
 PulseError
 ├── InvalidError       the event or file is wrong: dead letter, go on
 ├── UnavailableError   a service does not answer: back off, keep the offset, try again
-├── LostError          another worker owns the shard: drop our copy, touch nothing
+├── LostError          the shard in the store is not ours: drop our copy, touch nothing
 └── UsageError         the person at the keyboard can mend it: one line, exit 2
     └── DeadLetterLimitError   too much of a topic is unusable: stop until somebody looks
 """
@@ -22,7 +22,15 @@ class UnavailableError(PulseError):
 
 
 class LostError(PulseError):
-    """Another worker took the shard over; this copy is stale."""
+    """The shard in the store does not go with this copy.
+
+    Attributes:
+        holder: token in force: another worker's; None when nobody holds the shard; our own when the store was set back.
+    """
+
+    def __init__(self, message: str = "", holder: str | None = None) -> None:
+        super().__init__(message)
+        self.holder = holder
 
 
 class UsageError(PulseError):

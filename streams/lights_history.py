@@ -19,7 +19,9 @@ from agents.progress.lights_book import LightBook, Seasons
 from agents.progress.pace import Curve
 from agents.progress.plan import micro
 from agents.progress.seasons import Span, complete, forecast_errors, past_spans, season, tenths_of_days
-from schemas.policy import Condition, Kpi, KpiPolicy
+from schemas.events import EVENT_MODELS
+from schemas.measures import Condition
+from schemas.policy import Kpi, KpiPolicy
 from schemas.reference import REFERENCE_MODELS
 from schemas.rows import EVENT_TABLES, REFERENCE_TABLES
 from streams.clickhouse import translated
@@ -64,7 +66,9 @@ def compiled(kpi: Kpi, zone: str) -> Statement | None:
         kpi: a KPI.
         zone: company time.
     """
-    if kpi.aggregate not in {"sum", "count"} or kpi.source is None:
+    if kpi.aggregate not in {"sum", "count"} or kpi.only is not None:
+        return None
+    if kpi.source not in EVENT_TABLES or "rep_id" not in EVENT_MODELS[kpi.source].model_fields:
         return None
     columns = {column.name: column.clickhouse_type for column in EVENT_TABLES[kpi.source].columns}
     if kpi.value is not None and kpi.value not in columns:

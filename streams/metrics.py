@@ -24,6 +24,12 @@ class Metrics:
         self.unavailable = Counter(
             "pulse_unavailable", "Times a service did not answer; look at its health.", registry=registry
         )
+        self.overtaken = Counter(
+            "pulse_overtaken",
+            "Offsets Kafka deleted before they were read: raise the retention, send them again.",
+            ["topic"],
+            registry=registry,
+        )
         self.lag = Gauge("pulse_lag", "Messages not read yet; growing: add workers.", ["topic"], registry=registry)
         self.shards = Gauge("pulse_shards", "Shards this worker holds.", registry=registry)
         self.held = Gauge("pulse_held", "Events waiting for reference data: publish it.", registry=registry)

@@ -8,6 +8,9 @@ from agents.progress.plan import Plan
 from schemas.lights import LightPolicy, LightRules
 from schemas.policy import Kpi, KpiPolicy, Rolling
 
+#: Name under which changes outside the KPIs stand.
+SETTINGS = "(settings)"
+
 
 @dataclass(frozen=True)
 class Change:
@@ -33,7 +36,11 @@ def compare(old: KpiPolicy | None, new: KpiPolicy) -> Changes:
     """What publishing `new` changes where `old` is in force; None: nothing is published yet."""
     before = {kpi.id: kpi for kpi in old.kpis} if old is not None else {}
     after = {kpi.id: kpi for kpi in new.kpis}
-    pairs = {name: tuple(_changes(before[name], kpi)) for name, kpi in after.items() if name in before}
+    pairs = {
+        name: tuple(_changes(_fields(before[name]), _fields(kpi))) for name, kpi in after.items() if name in before
+    }
+    if old is not None:
+        pairs = {SETTINGS: tuple(_changes(_settings(old), _settings(new)))} | pairs
     return Changes(
         added=tuple(name for name in after if name not in before),
         removed=tuple(name for name in before if name not in after),
@@ -45,15 +52,7 @@ def compare(old: KpiPolicy | None, new: KpiPolicy) -> Changes:
 def compare_lights(old: LightPolicy | None, new: LightPolicy) -> Changes:
     """The same for two policies of lights: `defaults`, then every KPI with rules of its own."""
     before, after = _written(old) if old is not None else {}, _written(new)
-    pairs = {
-        name: tuple(
-            Change(field, before[name].get(field), fields.get(field))
-            for field in dict.fromkeys([*before[name], *fields])
-            if before[name].get(field) != fields.get(field)
-        )
-        for name, fields in after.items()
-        if name in before
-    }
+    pairs = {name: tuple(_changes(before[name], fields)) for name, fields in after.items() if name in before}
     return Changes(
         added=tuple(name for name in after if name not in before),
         removed=tuple(name for name in before if name not in after),
@@ -68,8 +67,7 @@ def _written(policy: LightPolicy) -> dict[str, dict[str, Any]]:
     return {name: dict(_flat(own.model_dump(mode="json", exclude_unset=True), "")) for name, own in rules.items()}
 
 
-def _changes(old: Kpi, new: Kpi) -> Iterator[Change]:
-    before, after = _fields(old), _fields(new)
+def _changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[Change]:
     for name in dict.fromkeys([*before, *after]):
         if before.get(name) != after.get(name):
             yield Change(name, before.get(name), after.get(name))
@@ -77,16 +75,34 @@ def _changes(old: Kpi, new: Kpi) -> Iterator[Change]:
 
 def _fields(kpi: Kpi) -> dict[str, Any]:
     """Every field that is set, nested ones with a dotted name, values as they stand in the text."""
-    content = kpi.model_dump(mode="json", by_alias=True, exclude_none=True)
+    content = _named(kpi.model_dump(mode="json", by_alias=True, exclude_none=True))
     content["periods"] = [
         f"rolling {period.length} {period.unit}" if isinstance(period, Rolling) else period for period in kpi.periods
     ]
     return dict(_flat(content, ""))
 
 
+def _settings(policy: KpiPolicy) -> dict[str, Any]:
+    """What the policy says besides its KPIs."""
+    content = _named(policy.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"kpis"}))
+    if policy.calls is not None:
+        content["calls"] = policy.calls.name
+    return dict(_flat(content, ""))
+
+
+def _named(content: Any) -> Any:
+    """The content with the name of a filter where its whole text stands; the text stands under `filters`."""
+    if isinstance(content, list):
+        return [_named(item) for item in content]
+    if not isinstance(content, dict):
+        return content
+    named = {name: _named(value) for name, value in content.items()}
+    return named | {"only": named["only"]["name"]} if "only" in named else named
+
+
 def _flat(content: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
     for name, value in content.items():
         if isinstance(value, dict) and value:
             yield from _flat(value, f"{prefix}{name}.")
-        elif value != {}:
+        elif value not in ({}, []):
             yield f"{prefix}{name}", value

@@ -1,5 +1,6 @@
 """The bulk producer: librdkafka's queue, 1-3 µs a message."""
 
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,6 +10,8 @@ from streams.errors import InvalidError, UnavailableError
 from streams.topics import headers_of
 
 _POLL_EVERY = 500
+#: Longest wait for room in the queue.
+_FULL_S = 30.0
 
 
 class BulkProducer:
@@ -37,25 +40,33 @@ class BulkProducer:
         self._sent = 0
         self._failed: str | None = None
 
-    def send(self, topic: str, key: str, value: bytes, headers: Mapping[str, str] | None = None) -> None:
-        """Queue one message; blocks for a moment while the queue is full.
+    def send(self, topic: str, key: str, value: bytes | None, headers: Mapping[str, str] | None = None) -> None:
+        """Queue one message, without a value when that is None; blocks while the queue is full, half a minute at most.
 
         Raises:
             InvalidError: the message is larger than the broker takes.
             UnavailableError: the broker is away for longer than the client waits.
         """
         wire = headers_of({**(headers or {}), "producer": self._client})
-        while True:
-            try:
-                self._producer.produce(topic, key=key.encode(), value=value, headers=wire, on_delivery=self._delivered)
-                break
-            except BufferError:
-                self._producer.poll(0.1)
-            except KafkaException as error:
-                raise _translated(error.args[0]) from error
+        give_up_s = time.monotonic() + _FULL_S
+        while not self._queued(topic, key, value, wire):
+            self._producer.poll(0.1)
+            if time.monotonic() > give_up_s:
+                self._forget()
+                msg = f"the broker took nothing for {_FULL_S:.0f} s, and the queue is full"
+                raise UnavailableError(msg)
         self._sent += 1
         if self._sent % _POLL_EVERY == 0:
             self._producer.poll(0)
+
+    def _queued(self, topic: str, key: str, value: bytes | None, wire: Any) -> bool:
+        try:
+            self._producer.produce(topic, key=key.encode(), value=value, headers=wire, on_delivery=self._delivered)
+        except BufferError:
+            return False
+        except KafkaException as error:
+            raise _translated(error.args[0]) from error
+        return True
 
     def flush(self, timeout_s: float = 30.0) -> None:
         """Wait until the broker has all messages.
@@ -65,9 +76,17 @@ class BulkProducer:
         """
         left = self._producer.flush(timeout_s)
         failed, self._failed = self._failed, None
+        if left:
+            self._forget()
         if failed or left:
             msg = f"the broker did not take all messages: {failed or f'{left} still wait after {timeout_s:.0f} s'}"
             raise UnavailableError(msg)
+
+    def _forget(self) -> None:
+        """Drop what still waits: it is sent again, and copies must not pile up."""
+        self._producer.purge(in_queue=True, in_flight=False)
+        self._producer.poll(0)
+        self._failed = None
 
     def close(self) -> None:
         """Flush what is left, for at most five seconds."""

@@ -18,6 +18,8 @@ from schemas.rows import REFERENCE_TABLES, ReferenceTable
 from streams.clickhouse import translated
 from streams.errors import InvalidError, UnavailableError
 
+#: Others may publish at the same moment.
+_ATTEMPTS = 10
 #: What a row is about: its key and the day it is in force from.
 Identity = tuple[tuple[str, ...], date]
 
@@ -38,7 +40,9 @@ def publish(client: Client, rows: Sequence[Reference], author: str) -> int:
         UnavailableError: ClickHouse does not answer; the same call may be repeated.
     """
     wanted = _by_identity(rows)
-    changed = {kind: _changed(of_kind, _newest(client, REFERENCE_TABLES[kind])) for kind, of_kind in wanted.items()}
+    there = {kind: _newest(client, REFERENCE_TABLES[kind]) for kind in wanted}
+    _check_levels([*there.get("node", {}).values(), *wanted.get("node", {}).values()])
+    changed = {kind: _changed(of_kind, there[kind]) for kind, of_kind in wanted.items()}
     counts = {kind: len(new) for kind, new in changed.items() if new}
     recorded, written = newest_version(client), _newest_written(client)
     if not counts and written <= recorded:
@@ -48,13 +52,7 @@ def publish(client: Client, rows: Sequence[Reference], author: str) -> int:
     now = datetime.now(UTC)
     for kind in counts:
         _append(client, REFERENCE_TABLES[kind], changed[kind], (version, now, author))
-    with translated():
-        client.insert(
-            "reference_publications",
-            [[version, now, author, counts]],
-            column_names=["version", "published_at", "author", "rows"],
-        )
-    return version
+    return _record(client, version, (now, author, counts))
 
 
 def load(client: Client, version: int | None = None) -> dict[str, list[Reference]]:
@@ -96,6 +94,19 @@ def announce(redis_url: SecretStr, group: str, version: int) -> None:
         raise UnavailableError(msg) from error
 
 
+def _record(client: Client, version: int, publication: tuple[datetime, str, dict[str, int]]) -> int:
+    """Note a publication under a number of its own: a worker that knows a number does not look again."""
+    columns = ["version", "published_at", "author", "rows"]
+    for _ in range(_ATTEMPTS):
+        with translated():
+            client.insert("reference_publications", [[version, *publication]], column_names=columns)
+        if _number(client, f"SELECT count() FROM reference_publications WHERE version = {version:d}") == 1:
+            return version
+        version = newest_version(client) + 1
+    msg = "others publish reference data all the time: publish again once they are done"
+    raise InvalidError(msg)
+
+
 def _identity(row: Reference) -> Identity:
     return row.key, row.effective_from
 
@@ -106,6 +117,19 @@ def _by_identity(rows: Iterable[Reference]) -> dict[str, dict[Identity, Referenc
         if (other := found[row.kind_name].setdefault(_identity(row), row)) != row:
             raise InvalidError(_contradiction(other, row))
     return found
+
+
+def _check_levels(nodes: Iterable[Any]) -> None:
+    """Refuse a node that changes its level: its figures of before and after would be one row.
+
+    Raises:
+        InvalidError: naming the node.
+    """
+    levels: dict[str, str] = {}
+    for node in nodes:
+        if levels.setdefault(node.node_id, node.level) != node.level:
+            msg = f"node {node.node_id} is a {levels[node.node_id]} and cannot become a {node.level}: give it a new id"
+            raise InvalidError(msg)
 
 
 def _contradiction(one: Reference, other: Reference) -> str:

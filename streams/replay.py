@@ -17,7 +17,10 @@ from streams.topics import HEADER_REPLAY, SHARD_TOPICS
 #: Letters sent before they are marked; a crash in between sends them once more, which changes nothing.
 _BATCH = 200
 
-_MEND = "put the mended lines, with the header, into a new file and import that"
+_MEND = (
+    "import its file once more with --rejected NEW-FILE, mend the line there and import that; or put the mended line, "
+    "with the header, into a new file"
+)
 
 
 @dataclass
@@ -29,8 +32,14 @@ class Outcome:
     """With the reason, which says what to do."""
 
 
-def replay(client: Client, kafka_url: str, ids: Iterable[str]) -> Outcome:
+def replay(client: Client, kafka_url: str, ids: Iterable[str], *, again: bool = False) -> Outcome:
     """Send the letters with these ids (or beginnings of ids) again and mark them replayed.
+
+    Args:
+        client: of ClickHouse, a writer.
+        kafka_url: where they go.
+        ids: of the letters.
+        again: send also those that were replayed before.
 
     Raises:
         UsageError: an id fits no letter, or several.
@@ -42,7 +51,10 @@ def replay(client: Client, kafka_url: str, ids: Iterable[str]) -> Outcome:
     try:
         for letter in (dead_letters.get(client, one) for one in ids):
             try:
-                producer.send(letter.topic, key_of(letter), letter.raw, {HEADER_REPLAY: letter.dead_letter_id})
+                _refuse_replayed(letter, again=again)
+                producer.send(
+                    letter.topic, key_of(letter), dead_letters.value_of(letter), {HEADER_REPLAY: letter.dead_letter_id}
+                )
             except InvalidError as error:
                 outcome.refused[letter.dead_letter_id] = str(error)
                 continue
@@ -73,6 +85,12 @@ def key_of(letter: DeadLetter) -> str:
     if isinstance(named, str) and named:
         return named
     return _old_key(letter)
+
+
+def _refuse_replayed(letter: DeadLetter, *, again: bool) -> None:
+    if letter.status == "replayed" and not again:
+        msg = "it was replayed before: add --again to send it once more"
+        raise InvalidError(msg)
 
 
 def _mark(client: Client, producer: BulkProducer, sent: list[DeadLetter], outcome: Outcome) -> None:

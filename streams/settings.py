@@ -1,5 +1,9 @@
 """Settings of every process: one frozen tree, read from `PULSE_*` variables and `.env`."""
 
+import os
+import re
+from collections.abc import Iterable, Iterator
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
@@ -8,6 +12,21 @@ from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from streams.errors import UsageError
+
+_PREFIX = "PULSE_"
+_WRITTEN = re.compile(r"^\s*(?:export\s+)?(\w+)\s*=", re.MULTILINE)
+#: Names that others read: docker-compose.yml, and a worker about its supervisor.
+_OTHERS = frozenset(
+    {
+        "PULSE_CLICKHOUSE_PASSWORD",
+        "PULSE_CLICKHOUSE_READER_PASSWORD",
+        "PULSE_REDIS_PASSWORD",
+        "PULSE_HOST_CLICKHOUSE_PORT",
+        "PULSE_HOST_KAFKA_PORT",
+        "PULSE_HOST_REDIS_PORT",
+        "PULSE_PARENT_PID",
+    }
+)
 
 
 def _known_zone(name: str) -> str:
@@ -96,3 +115,28 @@ def load() -> Settings:
         name = "PULSE_" + "_".join(str(part) for part in first["loc"]).upper()
         msg = f"{name} is wrong: {first['msg'].removeprefix('Value error, ')}"
         raise UsageError(msg) from None
+
+
+def unknown_names(names: Iterable[str]) -> Iterator[str]:
+    """A line for every variable that looks like a setting and is none.
+
+    Example:
+        >>> list(unknown_names(["PULSE_PARTITONS", "HOME"]))
+        ['note: PULSE_PARTITONS is no setting and has no effect: did you mean PULSE_PARTITIONS?']
+    """
+    known = [name.upper() for name in Settings.model_fields]
+    for name in sorted(names):
+        bare = name.upper().removeprefix(_PREFIX)
+        if bare != name.upper() and bare not in known and name.upper() not in _OTHERS:
+            close = get_close_matches(bare, known, n=1)
+            hint = f"did you mean {_PREFIX}{close[0]}?" if close else "`.env.example` lists all settings"
+            yield f"note: {name} is no setting and has no effect: {hint}"
+
+
+def names_set() -> set[str]:
+    """Names in the environment and in `.env`."""
+    try:
+        written = Path(".env").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        written = ""
+    return {*os.environ, *_WRITTEN.findall(written)}

@@ -7,6 +7,7 @@ import os
 import signal
 import tempfile
 import threading
+from collections.abc import Coroutine
 from typing import Any
 
 import faust
@@ -87,14 +88,16 @@ class EngineService(Service):  # type: ignore[misc] # mode has no types
         company = await self._seasons.applied(company)
         opener = Opener(settings, self._reader, partitions, cluster)
         self._intake = Intake(settings, self._store, opener, company, self._metrics)
-        self._intake.checkpointer = Checkpointer(
-            store=self._store,
-            client=self._writer,
-            producer=self._producer,
-            metrics=self._metrics,
-            lost=self._intake.lose,
-            committed=self._intake.commit_offsets,
-            standstill=self._intake.standstill,
+        self._intake.checkpoint_with(
+            Checkpointer(
+                store=self._store,
+                client=self._writer,
+                producer=self._producer,
+                metrics=self._metrics,
+                lost=self._intake.holding.lose,
+                committed=self._intake.commit_offsets,
+                standstill=self._intake.holding.standstill,
+            )
         )
         self._health = HealthServer(self._metrics, settings.metrics_port)
         port = await self._health.start()
@@ -103,7 +106,7 @@ class EngineService(Service):  # type: ignore[misc] # mode has no types
 
     @Service.task  # type: ignore[untyped-decorator]
     async def _run(self) -> None:
-        seasons = self._seasons.follow(self._intake)
+        seasons = self._seasons.follow(self._intake.holding)
         loops = [self._intake.feed(), self._intake.checkpoint_forever(), self._follow_news(), seasons]
         self._tasks = [asyncio.create_task(loop) for loop in loops]
         done, _ = await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -115,17 +118,18 @@ class EngineService(Service):  # type: ignore[misc] # mode has no types
     async def on_stop(self) -> None:
         """Checkpoint, leave the group, close."""
         deadline = asyncio.get_running_loop().time() + _LAST_CHECKPOINT_S
-        if hasattr(self, "_intake"):
-            with contextlib.suppress(UnavailableError):
-                await self._intake.stop(deadline)
-        for task in self._tasks:
-            task.cancel()
-        if hasattr(self, "_health"):
-            await self._health.stop()
-        if hasattr(self, "_producer"):
-            await asyncio.to_thread(self._producer.close)
-        await self._store.close()
-        log.info("worker stopped")
+        async with contextlib.AsyncExitStack() as last:  # whatever fails, the rest is done
+            last.callback(log.info, "worker stopped")
+            if hasattr(self, "_store"):
+                last.push_async_callback(self._store.close)
+            if hasattr(self, "_producer"):
+                last.push_async_callback(asyncio.to_thread, self._producer.close)
+            if hasattr(self, "_health"):
+                last.push_async_callback(self._health.stop)
+            last.callback(lambda: [task.cancel() for task in self._tasks])
+            if hasattr(self, "_intake"):
+                with contextlib.suppress(UnavailableError):
+                    await self._intake.stop(deadline)
 
     # --------------------------------------------------------- news
 
@@ -144,14 +148,19 @@ class EngineService(Service):  # type: ignore[misc] # mode has no types
                 log.debug("no news", error=str(error))
                 subscribed = False
                 await asyncio.sleep(1)
+            except PulseError as error:  # published by somebody with a newer version of this program
+                log.error("the newest policy or reference data cannot be used; going on as before", error=str(error))
+                await asyncio.sleep(_LOOK_FOR_NEWS_S)
 
     async def _load_news(self) -> None:
-        company = self._intake.company
+        company = self._intake.holding.company
         newest = await asyncio.to_thread(newest_versions, self._reader)
-        if newest != (company.policy_version, company.directory.version, company.lights.version):
-            fresh = await asyncio.to_thread(load_company, self._settings, self._reader)
-            await self._intake.adopt(self._seasons.with_known(fresh))
-            log.info("news loaded", policy=fresh.policy_version, reference_data=fresh.directory.version)
+        is_news = newest != (company.policy_version, company.directory.version, company.lights.version)
+        if is_news:
+            company = self._seasons.with_known(await asyncio.to_thread(load_company, self._settings, self._reader))
+        if is_news or self._intake.holding.behind:  # what a service that was away kept from being adopted
+            await self._intake.holding.adopt(company)
+            log.info("news loaded", policy=company.policy_version, reference_data=company.directory.version)
 
 
 def _client(settings: Settings) -> Any:
@@ -250,20 +259,37 @@ def _end_at_once() -> None:
     os._exit(1)
 
 
+def _stop_in_time(stop: asyncio.Event) -> None:
+    """Ask for the end, and see to it that it comes."""
+    if not stop.is_set():
+        watchdog = threading.Timer(_STOP_S, _end_at_once)
+        watchdog.daemon = True
+        watchdog.start()
+    stop.set()
+
+
+async def _until(work: Coroutine[Any, Any, Any], stop: asyncio.Event) -> None:
+    """Wait for `work`, or until `stop` is set; then it is called off."""
+    tasks = [asyncio.create_task(work), asyncio.create_task(stop.wait())]
+    done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in pending:
+        task.cancel()
+    await asyncio.gather(*pending, return_exceptions=True)
+    for task in done:
+        task.result()
+
+
 async def _serve(settings: Settings, folder: str) -> None:
     engine = EngineService(settings)
     app = build_app(settings, engine, folder)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        asyncio.get_running_loop().add_signal_handler(number, _stop_in_time, stop)
     try:
-        await app.start()
-        ends = [asyncio.create_task(stop.wait()), asyncio.create_task(engine.failed.wait())]
-        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        await _until(app.start(), stop)
+        await _until(engine.failed.wait(), stop)
     finally:
-        watchdog = threading.Timer(_STOP_S, _end_at_once)
-        watchdog.daemon = True
-        watchdog.start()
+        _stop_in_time(stop)
         await app.stop()
     if engine.failure is not None:
         raise engine.failure

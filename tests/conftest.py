@@ -6,7 +6,11 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
+from hypothesis import settings
 
+#: The same examples in every run, and no clock: a busy machine is no fault of the code.
+settings.register_profile("pulse", deadline=None, derandomize=True)
+settings.load_profile("pulse")
 UNIT = Path(__file__).parent / "unit"
 
 

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from schemas.events import EVENT_MODELS, Visit
+from agents.intake.standing_data import StandingData
+from schemas.events import EVENT_MODELS, Activity, Visit
 from schemas.reference import LEVELS, Hcp, Institution, OrganisationNode, Product, Reference, Rep
 
 Row = TypeVar("Row", bound=Reference)
@@ -82,7 +83,9 @@ class Directory:
         self.breaks = sorted(
             {day.toordinal() for tree in (self.reps, self.nodes) for line in tree.values() for day in line.days}
         )
+        self.standing = StandingData(rows)
         self._paths: dict[tuple[str, int], Path] = {}
+        self._territories: dict[tuple[str, int], Path] = {}
         self._lines: dict[tuple[str, int], str | None] = {}
 
     def path(self, rep_id: str, day: int) -> Path:
@@ -93,10 +96,20 @@ class Directory:
             path = self._paths[rep_id, segment] = self._climb(rep_id, date.fromordinal(day))
         return path
 
+    def territory_path(self, node_id: str, day: int) -> Path:
+        """The node `node_id` and those above it on the day, lowest first; empty when there is no such node."""
+        segment = bisect_right(self.breaks, day)
+        path = self._territories.get((node_id, segment))
+        if path is None:
+            path = self._territories[node_id, segment] = self._climb_from(node_id, date.fromordinal(day))
+        return path
+
     def _climb(self, rep_id: str, day: date) -> Path:
         line = self.reps.get(rep_id)
         rep = line.on(day) if line else None
-        node_id = rep.team_id if rep else None
+        return self._climb_from(rep.team_id if rep else None, day)
+
+    def _climb_from(self, node_id: str | None, day: date) -> Path:
         path: list[Node] = []
         while node_id is not None and node_id in self.nodes:
             node = self.nodes[node_id].on(day)
@@ -126,9 +139,8 @@ class Directory:
             for field, word, table in _NAMED_BY[event.kind_name]
             if (value := getattr(event, field)) is not None and value not in getattr(self, table)
         ]
-        if event.kind_name == Visit.kind_name:
-            missing += [f"product {item.product_id}" for item in event.details if item.product_id not in self.products]
-        return missing
+        products = _listed_products(event)
+        return missing + [f"product {product}" for product in products if product not in self.products]
 
     def places_alike(self, other: "Directory", kinds: Iterable[str] = ()) -> bool:
         """Whether `other` puts every rep and product of this directory where this one does, on every day.
@@ -137,20 +149,86 @@ class Directory:
             other: a newer directory.
             kinds: reference kinds that filters read; their rows must be the same, too.
         """
-        days = sorted({1, *self.breaks, *other.breaks})
         return (
-            all(self.path(rep_id, day) == other.path(rep_id, day) for rep_id in self.reps for day in days)
-            and all(_lines(line) == _lines(other.products.get(product)) for product, line in self.products.items())
+            self._paths_alike(other)
+            and all(
+                _changes(line, _LINE) == _changes(other.products.get(product), _LINE)
+                for product, line in self.products.items()
+            )
             and all(_same_rows(getattr(self, f"{kind}s"), getattr(other, f"{kind}s")) for kind in kinds)
         )
 
+    def _paths_alike(self, other: "Directory") -> bool:
+        """Whether every rep has the same path on every day; only those that what moved concerns are followed."""
+        moved = {
+            node_id
+            for node_id in {*self.nodes, *other.nodes}
+            if _changes(self.nodes.get(node_id), _NODE_PLACE) != _changes(other.nodes.get(node_id), _NODE_PLACE)
+        }
+        return all(self._path_alike(other, rep_id, moved) for rep_id in self.reps) and all(
+            self._territory_alike(other, node_id, moved) for node_id in self.nodes
+        )
 
-def _lines(timeline: Timeline[Product] | None) -> list[tuple[date, str | None]]:
-    """The days a product changes its line."""
-    changes: list[tuple[date, str | None]] = []
+    def _territory_alike(self, other: "Directory", node_id: str, moved: set[str]) -> bool:
+        above = self.ever_over(node_id) | other.ever_over(node_id)
+        if above.isdisjoint(moved):
+            return True
+        lines = [tree[key] for tree in (self.nodes, other.nodes) for key in above if key in tree]
+        days = {1} | {day.toordinal() for line in lines for day in line.days}
+        return all(self.territory_path(node_id, day) == other.territory_path(node_id, day) for day in days)
+
+    def _path_alike(self, other: "Directory", rep_id: str, moved: set[str]) -> bool:
+        places = [_changes(directory.reps.get(rep_id), _REP_PLACE) for directory in (self, other)]
+        above = self.ever_above(rep_id) | other.ever_above(rep_id)
+        if places[0] == places[1] and above.isdisjoint(moved):
+            return True
+        lines = [
+            tree.get(key)
+            for both in (self, other)
+            for tree, keys in ((both.reps, {rep_id}), (both.nodes, above))
+            for key in keys
+        ]
+        days = {1} | {day.toordinal() for line in lines if line is not None for day in line.days}
+        return all(self.path(rep_id, day) == other.path(rep_id, day) for day in days)
+
+    def ever_above(self, rep_id: str) -> set[str]:
+        """Every node that ever stands above a rep."""
+        line = self.reps.get(rep_id)
+        teams = {row.team_id for row in line.rows if row.team_id is not None} if line else set()
+        return {node for team in teams for node in self.ever_over(team)}
+
+    def ever_over(self, node_id: str) -> set[str]:
+        """A node, and every one that ever stands above it."""
+        waiting, found = [node_id], {node_id}
+        while waiting:
+            line = self.nodes.get(waiting.pop())
+            new = {row.parent_id for row in line.rows if row.parent_id is not None} - found if line else set()
+            found |= new
+            waiting += new
+        return found
+
+
+#: What decides where a row stands in the tree.
+_REP_PLACE: tuple[str, ...] = ("team_id",)
+_NODE_PLACE: tuple[str, ...] = ("level", "parent_id")
+#: What decides which line a product's figures roll up to.
+_LINE: tuple[str, ...] = ("line_id",)
+
+
+def _listed_products(event: Any) -> Iterable[str]:
+    """Products an event names in lists."""
+    if event.kind_name == Visit.kind_name:
+        return dict.fromkeys(item.product_id for item in (*event.details, *event.samples))
+    return event.product_ids if event.kind_name == Activity.kind_name else ()
+
+
+def _changes(timeline: Timeline[Any] | None, names: tuple[str, ...]) -> list[tuple[date, tuple[Any, ...]]]:
+    """The days on which one of the fields `names` changes, and to what."""
+    changes: list[tuple[date, tuple[Any, ...]]] = []
     for row in timeline.rows if timeline else ():
-        if (changes[-1][1] if changes else None) != row.line_id:
-            changes.append((row.effective_from, row.line_id))
+        now = tuple(getattr(row, name) for name in names)
+        if not changes or changes[-1][1] != now:
+            changes.append((row.effective_from, now))
     return changes
 
 

@@ -1,8 +1,6 @@
 """What is kept and what is taken back when a shard is computed anew with another policy or organisation."""
 
-from typing import Any
-
-from agents.progress.cells import REP, Entity, Slot, blank
+from agents.progress.cells import LEAVES, UNIT_OF_LETTER, Entity, Slot, blank
 from agents.progress.ledger import withdrawn
 from agents.progress.plan import Plan
 from agents.progress.state import ProgressState
@@ -11,42 +9,54 @@ from agents.progress.state import ProgressState
 def carry_over(old: ProgressState, new: ProgressState) -> None:
     """Keep what others said: node totals, ledger members, and what reps were credited with."""
     for (level, entity_id), entity in old.entities.items():
-        if level != REP:
+        if level not in LEAVES:
             new.entities[level, entity_id] = entity
+            for slot in _slots(entity):
+                slot.fill(new.plan.lasts)
             continue
         for slot in _slots(entity):
             if slot.children:
                 kept = new.entity(level, entity_id).slot(slot.bucket, slot.path)
                 kept.children = slot.children
                 kept.cells = {key: cell for key, cell in slot.cells.items() if _is_credit(key)}
+                kept.fill(new.plan.lasts)
     new.members = old.members
 
 
 def withdraw(old: ProgressState, new: ProgressState) -> None:
     """Say zero where the old state said something and the new one is silent, then say everything again."""
     for (level, entity_id), entity in old.entities.items():
-        if level == REP:
+        if level in LEAVES:
             for slot in _slots(entity):
                 _withdraw_slot(slot, new, new.entity(level, entity_id))
+    for entity in new.entities.values():
+        _drop_windows(entity, new.plan)
+    new.books.withdraw(old.books)
     for name, report in old.reports.items():
         fresh = new.reports.setdefault(name, {})
-        spec = new.plan.by_kpi.get(name[1])
-        if spec is not None:
-            missing = {key: entry for key, entry in report.items() if key not in fresh}
-            fresh |= {key: withdrawn(entry, first_ever=spec.first_ever) for key, entry in missing.items()}
+        fresh |= {key: withdrawn(entry) for key, entry in report.items() if key not in fresh}
     new.mark_all()
 
 
 def _withdraw_slot(slot: Slot, new: ProgressState, entity: Entity) -> None:
+    there = entity.slot(slot.bucket, slot.path).cells
     for key, cell in slot.cells.items():
-        if not _is_credit(key) and key.partition("|")[0] in new.plan.widths:  # a KPI that is gone keeps its last word
-            cells = entity.slot(slot.bucket, slot.path).cells
-            if key not in cells:
-                cells[key] = _zero(cell, new.plan, key)
+        if _is_credit(key):
+            continue
+        group, _, product_key = key.partition("|")
+        if key not in there:
+            there[key] = [None if value is None or isinstance(value, list) else 0 for value in cell]
+        if group not in new.plan.widths:  # measured in another way now: nothing left is a figure, too
+            for heir in new.plan.groups.get(group.partition(".")[0], ()):
+                there.setdefault(f"{heir.id}|{product_key}", blank(new.plan.widths[heir.id], new.plan.lasts[heir.id]))
 
 
-def _zero(cell: list[Any], plan: Plan, key: str) -> list[Any]:
-    return blank(len(cell), plan.lasts.get(key.partition("|")[0], ()))
+def _drop_windows(entity: Entity, plan: Plan) -> None:
+    """Forget the buckets of a unit in which no rolling window is left."""
+    for letter in [letter for letter in entity.rolling if UNIT_OF_LETTER[letter] not in plan.horizon]:
+        for number in list(entity.rolling[letter]):
+            entity.drop(letter, number)
+        del entity.rolling[letter]
 
 
 def _is_credit(key: str) -> bool:

@@ -13,10 +13,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from agents.intake.decode import RefusedError, check_time, decode
+from agents.intake.directory import Directory
 from agents.intake.seen import Seen, content_hash, identity_hash
 from agents.progress.snapshot import loads
 from agents.progress.state import ProgressState
-from schemas.events import MODEL_OF_TOPIC, Event, RepEvent
+from schemas.events import MODEL_OF_TOPIC, Event
 from schemas.policy import Unit
 from schemas.rows import EVENT_TABLES, Row
 
@@ -125,14 +126,25 @@ class Shard:
         """Next offset to read by topic; what lies below is contained in the state."""
         self.fresh: dict[int, int] = {}
         """Stamp from which each shard speaks without a past, as far as this shard was told; older words are void."""
+        self.unusable = ""
+        """The last stored event that the present policy cannot compute with, and why."""
         self.moved = False
         """Whether anything changed since the last checkpoint."""
         self._good_keys: set[bytes] = set()
+        self._tried_with: Directory | None = None
+        """Reference data the held events were last tried with."""
 
     @property
     def number(self) -> int:
         """The partition."""
         return self.placement.shard
+
+    def adopt(self, directory: Directory, now: datetime) -> None:
+        """Go on with these reference data: what follows from them alone is worked out anew."""
+        self.progress.learn(directory)
+        mine = sorted(rep_id for rep_id in directory.reps if self.placement.holds(rep_id))
+        self.progress.standing.adopt(self.progress, mine, self.progress.time.day_of(now))
+        self.moved = True
 
     # ------------------------------------------------------------- the pass
 
@@ -154,12 +166,30 @@ class Shard:
         self.offsets[topic] = records[-1].offset + 1
         self.moved = True
 
+    def must_release(self, now: datetime) -> bool:
+        """Whether trying held events again could change anything."""
+        return bool(self.held) and (self._tried_with is not self.progress.directory or self.held_until <= now)
+
+    @property
+    def held_until(self) -> datetime:
+        """When the first of the held events has waited long enough."""
+        return min(item.until for item in self.held)
+
     def release(self, now: datetime) -> None:
         """Try held events again: known by now they enter, past their time they become dead letters."""
+        if not self.must_release(now):
+            return
+        self._tried_with = self.progress.directory
         waiting, self.held = self.held, []
         by_topic: dict[str, list[_Candidate]] = defaultdict(list)
         for item in waiting:
-            event = decode(MODEL_OF_TOPIC[item.topic].kind_name, item.record.value, self.limits.max_bytes)
+            kind = MODEL_OF_TOPIC[item.topic].kind_name
+            try:  # limits and partitions may be others than when it came
+                event = decode(kind, item.record.value, self.limits.max_bytes)
+                self._check_key(event, item.record.key)
+            except RefusedError as error:
+                self._refuse(item.topic, item.record, error.step, "InvalidError", str(error))
+                continue
             missing = self.progress.directory.unknown(event)
             if not missing:
                 by_topic[item.topic].append(self._candidate(item.topic, item.record, event))
@@ -249,8 +279,7 @@ class Shard:
 
     def _apply(self, kind: str, item: _Candidate, buckets: dict[Unit, int]) -> bool:
         try:
-            if isinstance(item.event, RepEvent):
-                self.progress.add_event(kind, item.event, buckets)
+            self.progress.add_event(kind, item.event, buckets)
         except Exception as error:  # whatever a policy's arithmetic raises concerns this event alone
             self._refuse(item.topic, item.record, "cells", type(error).__name__, str(error))
             return False
@@ -274,8 +303,14 @@ class Shard:
             identity = identity_hash(kind, event.owner, event.event_id)
             if identity not in entered:
                 entered[identity] = content
-                if isinstance(event, RepEvent):
-                    self.progress.add_event(kind, event, buckets)
+                self._enter_again(kind, event, buckets)
         self.seen.add(np.array(list(entered), np.uint64), np.array(list(entered.values()), np.uint64))
         self.output.seen += entered.items()
         return len(entered)
+
+    def _enter_again(self, kind: str, event: Any, buckets: dict[Unit, int]) -> None:
+        try:
+            self.progress.add_event(kind, event, buckets)
+        except Exception as error:  # a new policy cannot compute with an event that an older one took
+            self.counts["not_computed"] += 1
+            self.unusable = f"{kind} {event.event_id}: {type(error).__name__}: {error}"

@@ -3,7 +3,7 @@
 Days are proleptic ordinals (`date.toordinal`), so that arithmetic on them is integer arithmetic.
 """
 
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
@@ -11,6 +11,7 @@ from schemas.policy import CalendarPeriod
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _QUARTER_HOUR_S = 900
+_SECONDS = {"minutes": 60, "hours": 3600}
 CALENDAR_PERIODS: tuple[CalendarPeriod, ...] = ("month", "quarter", "year")
 
 
@@ -41,14 +42,19 @@ class CompanyTime:
         return (passed.days * 86_400 + passed.seconds) * 1_000_000 + passed.microseconds
 
     def bucket(self, unit: str, moment: datetime) -> int:
-        """Number of the minute, hour or day `moment` lies in, counted in company time; equal steps of one."""
+        """Number of the minute, hour or company day `moment` lies in; minutes and hours count from 1970 in UTC.
+
+        A clock that is put back would give an hour of company time twice.
+        """
         if unit == "days":
             return self.day_of(moment)
-        seconds = int(moment.timestamp() // 1)
-        if unit == "minutes":
-            return seconds // 60
-        offset = datetime.fromtimestamp(seconds, self.zone).utcoffset()
-        return (seconds + int(offset.total_seconds() if offset else 0)) // 3600
+        return int(moment.timestamp() // _SECONDS[unit])
+
+    def bucket_start(self, unit: str, number: int) -> datetime:
+        """UTC instant at which a bucket begins."""
+        if unit == "days":
+            return self.instant(number)
+        return EPOCH + timedelta(seconds=number * _SECONDS[unit])
 
     def _instant(self, ordinal: int) -> datetime:
         """UTC instant at which the company day `ordinal` begins."""

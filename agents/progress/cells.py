@@ -15,6 +15,10 @@ from schemas.policy import Unit
 
 #: Level of a representative; nodes carry theirs.
 REP = "rep"
+#: Level of a territory that market reports are about; it stands below the node of the same id and has no figures shown.
+TERRITORY = "territory"
+#: Levels whose cells come from events; those of all others come from their children.
+LEAVES = frozenset({REP, TERRITORY})
 #: First letter of a bucket: calendar periods, then the units of rolling windows.
 MONTH, QUARTER, YEAR = "m", "q", "y"
 ROLLING_LETTERS: dict[Unit, str] = {"days": "D", "hours": "H", "minutes": "N"}
@@ -56,20 +60,35 @@ class Slot:
             if old is not None and (old[0] > stamp or old[1:] == vector):
                 continue
             said[key] = [stamp, *vector]
-            self._replace(key, old[1:] if old is not None else None, vector, lasts.get(key.partition("|")[0], ()))
-            self.changed.add(key)
             moved = True
+            group = key.partition("|")[0]
+            if group in lasts:
+                self._replace(key, old[1:] if old is not None else None, vector, lasts[group])
+                self.changed.add(key)
+            else:  # of a policy not heard of yet, or no more: kept, and added up once it is in force
+                self.cells.pop(key, None)
+                self.changed.discard(key)
         return moved
+
+    def fill(self, lasts: dict[str, tuple[int, ...]]) -> None:
+        """Add up the cells of groups that were not known when the children spoke of them."""
+        for said in self.children.values():
+            for key in said:
+                if key not in self.cells and (group := key.partition("|")[0]) in lasts:
+                    self._add_up(key, len(said[key]) - 1, lasts[group])
+
+    def _add_up(self, key: str, width: int, lasts: tuple[int, ...]) -> None:
+        cell = self.cells[key] = blank(width, lasts)
+        for entries in self.children.values():
+            if (entry := entries.get(key)) is not None:
+                add_vector(cell, entry[1:], lasts)
 
     def _replace(self, key: str, old: Vector | None, new: Vector, lasts: tuple[int, ...]) -> None:
         cell = self.cells.get(key)
         if cell is None:
             cell = self.cells[key] = blank(len(new), lasts)
         if lasts:  # the newest of all children cannot be had by difference
-            cell[:] = blank(len(new), lasts)
-            for entries in self.children.values():
-                if (entry := entries.get(key)) is not None:
-                    add_vector(cell, entry[1:], lasts)
+            self._add_up(key, len(new), lasts)
             return
         for index, value in enumerate(new):
             cell[index] += value - (old[index] if old is not None else 0)
@@ -92,7 +111,7 @@ class Entity:
         self.rolling: dict[str, dict[int, dict[Path, Slot]]] = {}
         """The slots of rolling buckets once more, by letter and number."""
         self.shown: dict[tuple[str, str, str], tuple[Any, ...]] = {}
-        """Rolling values last written, by KPI, window and product key."""
+        """Figures of rolling windows last written and their newest bucket, by KPI, window and product key."""
 
     def slot(self, bucket: str, path: Path) -> Slot:
         """The slot of `bucket` and `path`, made when missing."""

@@ -31,7 +31,7 @@ class Credit(NamedTuple):
 def see_first(report: Report, key: str, day: int, at_us: int, event_id: str) -> bool:
     """Enter one event into a first-ever report; whether the report changed."""
     old = report.get(key)
-    if old is None:
+    if old is None or old[0] is None:  # never seen, or withdrawn
         report[key] = [day, at_us, event_id, None]
         return True
     first = min(old[:3], [day, at_us, event_id])
@@ -77,14 +77,14 @@ class Member:
                 moved = True
         return moved
 
-    def forget_older(self, stamp: int, reps: Callable[[str], bool], *, first_ever: bool) -> bool:
+    def forget_older(self, stamp: int, reps: Callable[[str], bool]) -> bool:
         """Withdraw what some reps reported before `stamp`; whether anything changed."""
         moved = False
         for rep_id, entries in self.reports.items():
             if reps(rep_id):
                 for key, entry in entries.items():
                     if entry[0] < stamp and entry[1]:
-                        entries[key] = [entry[0], *withdrawn(entry[1:], first_ever=first_ever)]
+                        entries[key] = [entry[0], *withdrawn(entry[1:])]
                         moved = True
         return moved
 
@@ -126,9 +126,9 @@ class Member:
                     yield from _credits(spec, rep_id, path_of(path), month, product_key)
 
 
-def withdrawn(entry: Sequence[Any], *, first_ever: bool) -> list[Any]:
-    """The entry that takes `entry` back."""
-    return [None] * len(entry) if first_ever else [0, *entry[1:]]
+def withdrawn(entry: Sequence[Any]) -> list[Any]:
+    """The entry that takes `entry` back; a plain one names its product key second, a first-ever one has numbers."""
+    return [0, *entry[1:]] if isinstance(entry[1], str) else [None] * len(entry)
 
 
 def _confirmed(spec: LedgerSpec, first_day: int, next_day: int | None) -> bool:

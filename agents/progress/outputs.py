@@ -1,12 +1,15 @@
 """KPI values read off the cells: one row per KPI, period, entity and product key that changed."""
 
-from collections.abc import Callable, Iterable, Iterator
-from datetime import datetime, timedelta
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime
+from fractions import Fraction
 from functools import lru_cache
 from typing import NamedTuple
 
+from agents.intake.directory import Path
 from agents.progress.calendar import CALENDAR_PERIODS, period_start
-from agents.progress.cells import MONTH, ROLLING_LETTERS, UNIT_OF_LETTER, Entity, Slot
+from agents.progress.cells import MONTH, ROLLING_LETTERS, TERRITORY, UNIT_OF_LETTER, Entity, Slot
+from agents.progress.histogram import quantile
 from agents.progress.plan import MICRO, KpiOutput, Plan, Position, Vector
 from agents.progress.state import ProgressState
 from schemas.policy import CalendarPeriod, Rolling, Unit
@@ -16,7 +19,6 @@ _PERIOD_OF_LETTER: dict[str, CalendarPeriod] = {period[0]: period for period in 
 _MONTHS_OF = {"month": 1, "quarter": 3, "year": 12}
 #: Rolling windows have no first day of their own; their rows stand under this one (1970-01-01).
 ROLLING_START = 719_163
-_WINDOW_UNITS = {"minutes": timedelta(minutes=1), "hours": timedelta(hours=1), "days": timedelta(days=1)}
 
 
 class CellRow(NamedTuple):
@@ -59,12 +61,13 @@ def changed_rows(state: ProgressState) -> list[CellRow]:
     for slot in state.changed_slots:
         for target in _targets(state.plan, slot):
             wanted[target] = None
-    return [calendar_row(state.plan, *target) for target in wanted]
+    known: dict[tuple[Entity, str, tuple[str, ...]], Vector] = {}  # many KPIs read the same cell
+    return [calendar_row(state.plan, *target, known) for target in wanted]
 
 
 def _targets(plan: Plan, slot: Slot) -> Iterator[tuple[Entity, KpiOutput, CalendarPeriod, int, str]]:
     letter, start = slot.bucket[0], int(slot.bucket[1:])
-    if letter in UNIT_OF_LETTER:
+    if letter in UNIT_OF_LETTER or slot.entity.level == TERRITORY:
         return
     for key in slot.changed:
         group, _, product_key = key.partition("|")
@@ -81,14 +84,24 @@ def _targets(plan: Plan, slot: Slot) -> Iterator[tuple[Entity, KpiOutput, Calend
 
 
 def calendar_row(
-    plan: Plan, entity: Entity, output: KpiOutput, period: CalendarPeriod, start: int, product_key: str
+    plan: Plan,
+    entity: Entity,
+    output: KpiOutput,
+    period: CalendarPeriod,
+    start: int,
+    product_key: str,
+    known: dict[tuple[Entity, str, tuple[str, ...]], Vector] | None = None,
 ) -> CellRow:
-    """The KPI row of one entity, calendar period and product key, as its cells stand."""
+    """The row of one entity, calendar period and product key, as its cells stand; `known` keeps what was added up."""
+    known = {} if known is None else known
     buckets = (f"{period[0]}{start}",) if output.is_ledger else _months(period, start)
 
     def read(position: Position) -> Vector:
-        width = plan.widths[position.group]
-        return entity.total(buckets, f"{position.group}|{product_key}", width, plan.lasts[position.group])
+        name = (entity, f"{position.group}|{product_key}", buckets)
+        if (vector := known.get(name)) is None:
+            width = plan.widths[position.group]
+            vector = known[name] = entity.total(buckets, name[1], width, plan.lasts[position.group])
+        return vector
 
     return _row(entity, product_key, (output.kpi, period, start), figures(output, read))
 
@@ -117,6 +130,11 @@ def figures(output: KpiOutput, read: Callable[[Position], Vector]) -> Figures:
     if output.is_last:
         newest = above[output.numerator.index]
         return Figures(newest[2] if newest else None, newest[2] if newest else 0, None, above[0])
+    if output.share:
+        found = quantile(above[1:], output.share)
+        return Figures(found, found or 0, None, above[0])
+    if output.parts:
+        return _weighted(output, read, above[0])
     numerator = above[output.numerator.index]
     if output.denominator is None:
         return Figures(numerator, numerator, None, above[0])
@@ -124,6 +142,17 @@ def figures(output: KpiOutput, read: Callable[[Position], Vector]) -> Figures:
     denominator = below[output.denominator.index]
     value = divide_half_even(numerator, denominator) if denominator else None
     return Figures(value, numerator, denominator, above[0] + (below[0] if below is not above else 0))
+
+
+def _weighted(output: KpiOutput, read: Callable[[Position], Vector], events: int) -> Figures:
+    """Weighted mean of the ratios that have a denominator; the weights of the others do not count."""
+    total, weights = Fraction(0), 0
+    for weight, above, below in output.parts:
+        if denominator := read(below)[below.index]:
+            total += Fraction(weight * read(above)[above.index], denominator)
+            weights += weight
+    value = round(total / weights * MICRO) if weights else None  # a Fraction is rounded half to even
+    return Figures(value, round(total), weights, events)
 
 
 def _row(
@@ -153,8 +182,10 @@ class RollingWindows:
         self._now: dict[Unit, int] = {}
 
     def moved_on(self, now: datetime) -> bool:
-        """Whether a bucket ended since the last look, with anything in it to fall out of a window."""
+        """Whether a bucket ended since the last look, with anything in it to fall out of a window, or a day began."""
         buckets = self._state.now_buckets(now)
+        if self._state.standing.waits_for(buckets["days"]):
+            return True
         changed = [unit for unit, number in buckets.items() if self._now.get(unit) != number]
         letters = [ROLLING_LETTERS[unit] for unit in changed]
         return any(entity.rolling.get(letter) for entity in self._state.entities.values() for letter in letters)
@@ -163,6 +194,7 @@ class RollingWindows:
         """Rows of every window whose value is another than the one last written; expired buckets are dropped."""
         state = self._state
         buckets = state.now_buckets(now)
+        state.standing.begin_day(state, buckets["days"])
         for unit, number in buckets.items():
             if unit in state.plan.horizon and self._now.get(unit) != number:
                 letter = ROLLING_LETTERS[unit]
@@ -173,23 +205,30 @@ class RollingWindows:
         for entity, letter in stale:
             unit = UNIT_OF_LETTER[letter]
             if unit in buckets:
-                rows += self._of_entity(entity, unit, buckets[unit], now)
+                rows += self._of_entity(entity, unit, buckets[unit])
                 self._drop_expired(entity, unit, buckets[unit])
         return rows
 
-    def _of_entity(self, entity: Entity, unit: Unit, now_bucket: int, now: datetime) -> Iterable[CellRow]:
-        numbered = entity.rolling.get(ROLLING_LETTERS[unit], {})
-        keys = {key for paths in numbered.values() for slot in paths.values() for key in slot.cells}
-        for key in sorted(keys):
+    def _of_entity(self, entity: Entity, unit: Unit, now_bucket: int) -> Iterable[CellRow]:
+        if entity.level == TERRITORY:
+            return
+        newest = _newest_buckets(entity.rolling.get(ROLLING_LETTERS[unit], {}), now_bucket)
+        for key in sorted(newest):
             group, _, product_key = key.partition("|")
             for output in self._state.plan.outputs.get(group, ()):
                 if _LEVEL_OF_PREFIX[product_key[0]] in output.levels:
                     for window in output.windows:
                         if window.unit == unit:
-                            yield from self._window(entity, output, window, product_key, now_bucket, now)
+                            yield from self._window(entity, output, window, product_key, now_bucket, newest)
 
     def _window(
-        self, entity: Entity, output: KpiOutput, window: Rolling, product_key: str, now_bucket: int, now: datetime
+        self,
+        entity: Entity,
+        output: KpiOutput,
+        window: Rolling,
+        product_key: str,
+        now_bucket: int,
+        newest: dict[str, int],
     ) -> Iterable[CellRow]:
         plan = self._state.plan
         letter = ROLLING_LETTERS[window.unit]
@@ -199,18 +238,31 @@ class RollingWindows:
             width = plan.widths[position.group]
             return entity.total(live, f"{position.group}|{product_key}", width, plan.lasts[position.group])
 
+        positions = [output.numerator, *([output.denominator] if output.denominator is not None else [])]
+        last = max(newest.get(f"{position.group}|{product_key}", 0) for position in positions)
         found = figures(output, read)
         name = (output.kpi, window.name, product_key)
-        if entity.shown.get(name) == found:
+        if entity.shown.get(name) == (found, last):
             return
-        entity.shown[name] = found
-        expires_at = now + window.length * _WINDOW_UNITS[window.unit]
+        entity.shown[name] = (found, last)
+        # until then the row is right even if nobody is there to write the next one
+        expires_at = self._state.time.bucket_start(window.unit, last + window.length)
         yield _row(entity, product_key, (output.kpi, window.name, ROLLING_START), found, expires_at)
 
     def _drop_expired(self, entity: Entity, unit: Unit, now_bucket: int) -> None:
         letter = ROLLING_LETTERS[unit]
-        oldest = now_bucket - self._state.plan.horizon[unit]
+        oldest = now_bucket - self._state.plan.horizon.get(unit, 0)
         for number in [number for number in entity.rolling.get(letter, {}) if number <= oldest]:
             self._state.dropped_slots += entity.drop(letter, number)
         if not entity.rolling.get(letter):
             entity.shown = {name: found for name, found in entity.shown.items() if not name[1].endswith(unit)}
+
+
+def _newest_buckets(numbered: Mapping[int, Mapping[Path, Slot]], now_bucket: int) -> dict[str, int]:
+    """The newest bucket up to now that holds a cell, by cell key."""
+    newest: dict[str, int] = {}
+    for number, paths in numbered.items():
+        for slot in paths.values():
+            for key in slot.cells:
+                newest[key] = max(newest.get(key, 0), min(number, now_bucket))
+    return newest

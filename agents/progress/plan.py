@@ -8,19 +8,24 @@ never mix up positions.
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Context, Decimal
+from operator import attrgetter
 from typing import Any
 
 import orjson
 
 from agents.intake.directory import Directory
 from agents.progress.calendar import CompanyTime
-from agents.progress.filters import Predicate, compile_where, event_field, reader
+from agents.progress.derived import IN_MILLIONTHS, details_pde
+from agents.progress.filters import Predicate, both, compile_filter, compile_where, reader
+from agents.progress.histogram import BINS, bin_of
 from schemas.base import AMOUNT_PLACES
-from schemas.policy import CalendarPeriod, Kpi, KpiPolicy, Measure, Rolling, Unit
+from schemas.measures import Filter, Measure, NamedFilter
+from schemas.policy import CalendarPeriod, Kpi, KpiPolicy, Rolling, Unit
+from schemas.sources import DETAILS_PDE, STANDING
 
 MICRO = 1_000_000  # 10 ** AMOUNT_PLACES
 _EXACT = Context(prec=60)
@@ -29,6 +34,8 @@ _WORDS = {"title", "description", "direction", "unit"}
 
 #: A cell: events counted, then one entry a measure. A `last` entry is [µs since 1970, event id, micro-units] or None.
 Vector = list[Any]
+#: How a value enters its position: added, as the newest, by product key, or once a day.
+ADDED, NEWEST, BY_KEY, ONCE_A_DAY = range(4)
 #: Cell keys are `<group>|a` (all products), `<group>|l:<line>` and `<group>|p:<product>`.
 ALL = "a"
 
@@ -44,8 +51,10 @@ def micro(value: Decimal | float) -> int:
 class CompiledMeasure:
     """One position of a group's vector."""
 
-    is_last: bool
-    value: Callable[[Any], int | None]
+    how: int
+    """ADDED, NEWEST, BY_KEY or ONCE_A_DAY."""
+    value: Callable[[Any, Directory, int], Any]
+    """Micro-units; by product key where `how` says so."""
     where: Predicate | None
 
 
@@ -69,6 +78,10 @@ class KpiOutput:
     windows: tuple[Rolling, ...] = ()
     is_last: bool = False
     is_ledger: bool = False
+    share: int = 0
+    """Of a quantile: the share of events in millionths."""
+    parts: tuple[tuple[int, Position, Position], ...] = ()
+    """Of a weighted KPI: weight in millionths, numerator and denominator."""
 
 
 @dataclass
@@ -77,32 +90,69 @@ class Group:
 
     source: str
     date_field: str
+    dimensions: frozenset[str] = frozenset()
+    form: str = ""
+    """What keeps a histogram apart: its measure."""
     names: list[str] = field(default_factory=list)
     measures: list[CompiledMeasure] = field(default_factory=list)
     levels: set[str] = field(default_factory=set)
     windows: dict[str, Rolling] = field(default_factory=dict)
     has_calendar: bool = False
     id: str = ""
+    width: int = 1
+    """Entries of a cell."""
+    has_shares: bool = False
+    day_names: dict[int, str] = field(default_factory=dict)
+    """Names under which days are remembered, by position."""
     horizon: dict[Unit, int] = field(default_factory=dict)
     """Longest rolling window by unit, in units."""
 
     def close(self) -> None:
         """Give the group its name once all measures are in."""
-        text = orjson.dumps([self.source, self.date_field, self.names])
+        text = orjson.dumps([self.source, self.date_field, sorted(self.dimensions), self.form, self.names])
         self.id = f"{self.source}.{self.date_field}.{hashlib.sha256(text).hexdigest()[:8]}"
+        self.width = len(self.measures) + 1
+        self._total = f"{self.id}|{ALL}"
+        self.has_shares = any(measure.how == BY_KEY for measure in self.measures)
+        once = [index for index, measure in enumerate(self.measures, 1) if measure.how == ONCE_A_DAY]
+        self.day_names = {index: f"{self.id}.{index}" for index in once}
         for window in self.windows.values():
             self.horizon[window.unit] = max(self.horizon.get(window.unit, 0), window.length)
 
-    def values(self, event: Any, directory: Directory, day: int) -> list[tuple[int, int, bool]]:
-        """(position, micro-units, is a `last`) of every measure the event enters."""
-        found = []
+    def values(self, event: Any, directory: Directory, day: int) -> list[tuple[int, Any, int]]:
+        """(position, micro-units, how they enter it) of every measure the event enters."""
+        found: list[tuple[int, Any, int]] = []
         for index, measure in enumerate(self.measures, 1):
             if measure.where is not None and not measure.where(event, directory, day):
                 continue
-            value = measure.value(event)
+            value = measure.value(event, directory, day)
             if value is not None:
-                found.append((index, value, measure.is_last))
+                found.append((index, value, measure.how))
         return found
+
+    def keys(self, event: Any, directory: Directory, day: int) -> list[str]:
+        """Keys of the cells the event enters."""
+        if not self.dimensions:
+            return [self._total]
+        return [f"{self.id}|{key}" for key in product_keys(event, self.levels, directory, day)]
+
+    def shares(self, keys: list[str], by_product: dict[str, int]) -> dict[str, int]:
+        """What each of `keys` gets of a value that is given by product key."""
+        start = len(self.id) + 1
+        return {key: by_product.get(key[start:], 0) for key in keys}
+
+
+class Histogram(Group):
+    """A group of one measure whose cells count events by the size of the value."""
+
+    def close(self) -> None:
+        """Give the group its name and the width of a histogram."""
+        super().close()
+        self.width = BINS + 1
+
+    def values(self, event: Any, directory: Directory, day: int) -> list[tuple[int, Any, int]]:
+        """One event in the bin of its value."""
+        return [(1 + bin_of(value), 1, ADDED) for _, value, _ in super().values(event, directory, day)]
 
 
 @dataclass(frozen=True)
@@ -147,6 +197,8 @@ class Plan:
         self.by_kpi: dict[str, LedgerSpec] = {}
         self.outputs: dict[str, list[KpiOutput]] = defaultdict(list)
         self._index: dict[tuple[int, str], int] = {}
+        self._filters: dict[str, Predicate] = {}
+        self.counts_as_call = self._predicate(policy.calls, {})
         pending = [(kpi, self._positions(kpi)) for kpi in policy.kpis if kpi.aggregate != "distinct"]
         for group in self.all_groups():
             group.close()
@@ -156,10 +208,10 @@ class Plan:
             if kpi.aggregate == "distinct":
                 self._add_ledger(kpi)
         self.lasts = {
-            group.id: tuple(index for index, measure in enumerate(group.measures, 1) if measure.is_last)
+            group.id: tuple(index for index, measure in enumerate(group.measures, 1) if measure.how == NEWEST)
             for group in self.all_groups()
         }
-        self.widths = {group.id: len(group.measures) + 1 for group in self.all_groups()}
+        self.widths = {group.id: group.width for group in self.all_groups()}
         for kpi_id in self.by_kpi:
             self.lasts[f"@{kpi_id}"], self.widths[f"@{kpi_id}"] = (), 2
         self.horizon: dict[Unit, int] = {}
@@ -168,43 +220,61 @@ class Plan:
                 self.horizon[unit] = max(self.horizon.get(unit, 0), length)
         computed = policy.model_dump_json(exclude={"kpis": {"__all__": _WORDS}})
         self.fingerprint = hashlib.sha256(computed.encode()).hexdigest()[:16]
-        self.reads = frozenset(name.partition(".")[0] for name in _filter_names(policy) if "." in name)
+        self.reads = frozenset(_reference_kinds(policy))
 
     def all_groups(self) -> list[Group]:
         """Every group, in order of its event kind."""
         return [group for groups in self.groups.values() for group in groups]
 
+    def standing_names(self, source: str) -> tuple[str, ...]:
+        """Fields by which filters tell the records of a standing source apart, besides its numbers."""
+        measures = [measure for kpi in self.policy.kpis for measure in kpi.measures() if measure.source == source]
+        wheres = [measure.where for measure in measures]
+        for only in (measure.only for measure in measures):
+            wheres += [only.where, *only.unless] if only is not None else []
+        names = dict.fromkeys(name for where in wheres for name in where)
+        return tuple(name for name in names if "." in name or name in {"rep_id", "hcp_id"})
+
     def _positions(self, kpi: Kpi) -> list[tuple[Group, int]]:
-        if kpi.numerator is not None and kpi.denominator is not None:
-            measures = [kpi.numerator, kpi.denominator]
-        elif kpi.aggregate == "mean":
+        measures = list(kpi.measures())
+        if kpi.aggregate == "mean":
             # the count behind a mean keeps `value`: it counts the events that carry one
-            total = kpi.measure().model_copy(update={"aggregate": "sum"})
+            total = measures[0].model_copy(update={"aggregate": "sum"})
             measures = [total, total.model_copy(update={"aggregate": "count"})]
-        else:
-            measures = [kpi.measure()]
         return [self._place(kpi, measure) for measure in measures]
 
     def _place(self, kpi: Kpi, measure: Measure) -> tuple[Group, int]:
-        group = self._group(measure.source, measure.date)
+        name = orjson.dumps(measure.model_dump(mode="json"), option=orjson.OPT_SORT_KEYS).decode()
+        group = self._group(kpi, measure, name)
         group.levels |= {*kpi.dimensions}
         group.windows |= {period.name: period for period in kpi.periods if isinstance(period, Rolling)}
         group.has_calendar |= any(isinstance(period, str) for period in kpi.periods)
-        name = orjson.dumps(measure.model_dump(mode="json"), option=orjson.OPT_SORT_KEYS).decode()
         index = self._index.get((id(group), name))
         if index is None:
-            is_last = measure.aggregate == "last"
-            group.measures.append(CompiledMeasure(is_last, _value(measure), compile_where(measure.where)))
+            where = self._predicate(measure.only, measure.where)
+            group.measures.append(CompiledMeasure(_how(measure), _value(measure, self.policy), where))
             group.names.append(name)
             index = self._index[id(group), name] = len(group.measures)
         return group, index
 
-    def _group(self, source: str, date_field: str) -> Group:
-        for group in self.groups[source]:
-            if group.date_field == date_field:
+    def _group(self, kpi: Kpi, measure: Measure, name: str) -> Group:
+        # a measure without products keeps to itself: it shall not be added up for every product of others
+        dimensions = frozenset(kpi.dimensions)
+        is_histogram = measure.aggregate == "quantile"
+        form = name if is_histogram else ""
+        for group in self.groups[measure.source]:
+            if (group.date_field, group.dimensions, group.form) == (measure.date, dimensions, form):
                 return group
-        self.groups[source].append(Group(source, date_field))
-        return self.groups[source][-1]
+        make = Histogram if is_histogram else Group
+        self.groups[measure.source].append(make(measure.source, measure.date, dimensions, form))
+        return self.groups[measure.source][-1]
+
+    def _predicate(self, only: NamedFilter | None, where: Any) -> Predicate | None:
+        named = None
+        if only is not None:
+            text = Filter.model_dump_json(only)
+            named = self._filters.get(text) or self._filters.setdefault(text, compile_filter(only))
+        return both(named, compile_where(where))
 
     def _add_output(self, kpi: Kpi, places: list[Position]) -> None:
         output = KpiOutput(
@@ -215,8 +285,13 @@ class Plan:
             periods=frozenset(period for period in kpi.periods if isinstance(period, str)),
             windows=tuple(period for period in kpi.periods if isinstance(period, Rolling)),
             is_last=kpi.aggregate == "last",
+            share=round((kpi.q or 0) * MICRO),
+            parts=tuple(
+                (micro(part.weight), places[2 * number], places[2 * number + 1])
+                for number, part in enumerate(kpi.parts)
+            ),
         )
-        for group in {place.group for place in places}:
+        for group in dict.fromkeys(place.group for place in places):
             self.outputs[group].append(output)
 
     def _add_ledger(self, kpi: Kpi) -> None:
@@ -224,7 +299,7 @@ class Plan:
             kpi=kpi.id,
             source=kpi.source or "",
             value=reader(kpi.value or ""),
-            where=compile_where(kpi.where),
+            where=self._predicate(kpi.only, kpi.where),
             date_field=kpi.date,
             levels=frozenset({"all", *kpi.dimensions}),
             periods=tuple(period for period in kpi.periods if isinstance(period, str)),
@@ -239,26 +314,45 @@ class Plan:
         )
 
 
-def _filter_names(policy: KpiPolicy) -> list[str]:
-    names: list[str] = []
-    for kpi in policy.kpis:
-        for where in (kpi.where, *(m.where for m in (kpi.numerator, kpi.denominator) if m is not None)):
-            names += where
-        names += [kpi.value] if kpi.value else []
-    return names
+def _reference_kinds(policy: KpiPolicy) -> Iterator[str]:
+    """Reference kinds a filter on events looks into; what follows from reference data alone is looked up anew."""
+    distinct = [kpi for kpi in policy.kpis if kpi.aggregate == "distinct"]
+    wheres: list[Mapping[str, Any]] = [kpi.where for kpi in distinct]
+    filters: list[Filter | None] = [policy.calls, *(kpi.only for kpi in distinct)]
+    for measure in (measure for kpi in policy.kpis for measure in kpi.measures()):
+        if measure.source not in STANDING:
+            wheres.append(measure.where)
+            filters.append(measure.only)
+    for one in filters:
+        wheres += [one.where, *one.unless] if one is not None else []
+    names = [name for where in wheres for name in where]
+    names += [kpi.value for kpi in policy.kpis if kpi.value]
+    yield from (name.partition(".")[0] for name in names if "." in name)
+    if "outside_fence_m" in names:
+        yield "institution"
 
 
-def _value(measure: Measure) -> Callable[[Any], int | None]:
-    if measure.aggregate == "count" and measure.value is None:
-        return lambda _event: MICRO
-    read = event_field(measure.value or "")
-    is_count = measure.aggregate == "count"
+def _how(measure: Measure) -> int:
+    if measure.value == DETAILS_PDE:
+        return BY_KEY
+    return {"last": NEWEST, "days": ONCE_A_DAY}.get(measure.aggregate, ADDED)
 
-    def number(event: Any) -> int | None:
+
+def _value(measure: Measure, policy: KpiPolicy) -> Callable[[Any, Directory, int], Any]:
+    if measure.value is None:
+        return lambda _event, _directory, _day: MICRO
+    if measure.value == DETAILS_PDE:
+        return details_pde(policy.detail_weights)  # product keys without the name of the group
+    read = IN_MILLIONTHS.get(measure.value) or attrgetter(measure.value)
+    is_count, is_micro = measure.aggregate == "count", measure.value in IN_MILLIONTHS
+
+    def number(event: Any, _directory: Directory, _day: int) -> int | None:
         raw = read(event)
         if raw is None:
             return None
-        return MICRO if is_count else micro(raw)
+        if is_count:
+            return MICRO
+        return int(raw) if is_micro else micro(raw)
 
     return number
 

@@ -14,7 +14,7 @@ from agents.progress.cells import Slot, path_of
 from agents.progress.ledger import Credit
 from agents.progress.state import ProgressState
 
-_SLOT, _MEMBER, _REPORT = "s", "m", "r"
+_SLOT, _MEMBER, _REPORT, _BOOK = "s", "m", "r", "b"
 
 
 def dumps(value: Any) -> bytes:
@@ -37,6 +37,8 @@ def changed_fields(state: ProgressState) -> dict[str, bytes]:
         fields[_name(_MEMBER, name)] = _member_value(state, name)
     for key in state.changed_reports:
         fields[_name(_REPORT, *key)] = dumps(state.reports[key])
+    for book in state.books.changed:
+        fields[_name(_BOOK, *book)] = dumps(state.books.books[book].to_wire())
     return fields
 
 
@@ -49,6 +51,7 @@ def all_field_names(state: ProgressState) -> set[str]:
     """Names of every field the state occupies."""
     names = {slot_field(slot) for slot in _all_slots(state)}
     names |= {_name(_MEMBER, name) for name in state.members}
+    names |= {_name(_BOOK, *book) for book in state.books.books}
     return names | {_name(_REPORT, *key) for key in state.reports}
 
 
@@ -67,6 +70,8 @@ def restore(state: ProgressState, fields: Mapping[str, bytes] | Iterable[tuple[s
             member.pending = set(content["p"])
             if member.pending:
                 state.changed_members.add(member.id)
+        elif what == _BOOK:
+            state.books.restore((name[0], name[1]), content)
         else:
             state.reports[name[0], name[1], name[2]] = content
 

@@ -8,26 +8,45 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from agents.intake.directory import Directory, Path
+from agents.progress.books import Books
 from agents.progress.calendar import CompanyTime, month_start
-from agents.progress.cells import MONTH, REP, ROLLING_LETTERS, UNIT_OF_LETTER, Entity, Slot, blank, path_of
+from agents.progress.cells import MONTH, REP, ROLLING_LETTERS, TERRITORY, UNIT_OF_LETTER, Entity, Slot, blank, path_of
 from agents.progress.ledger import Credit, Member, Report, see_first
-from agents.progress.plan import MICRO, Group, LedgerSpec, Plan, day_of, product_keys
+from agents.progress.messages import MEMBER, NodeMessage, check_message
+from agents.progress.plan import (
+    BY_KEY,
+    MICRO,
+    NEWEST,
+    ONCE_A_DAY,
+    Group,
+    LedgerSpec,
+    Plan,
+    day_of,
+    product_keys,
+)
+from agents.progress.standing import Standing
 from schemas.policy import Unit
 
-#: Level under which a member of a ledger is addressed.
-MEMBER = "member"
-#: A message from a child to its parent, JSON-ready.
-NodeMessage = dict[str, Any]
+#: Cells or entries of one message: a broker takes a megabyte, and a cell may have a few hundred bytes.
+_KEYS_PER_MESSAGE = 1_000
+
+
+class Place(NamedTuple):
+    """Where an event counts."""
+
+    day: int
+    path: Path
+    month: str
+    """Bucket of the calendar periods."""
 
 
 class Addition(NamedTuple):
     """What one event adds to the cells of one group."""
 
     group: Group
-    day: int
-    path: Path
+    place: Place
     keys: list[str]
-    values: list[tuple[int, int, bool]]
+    values: list[tuple[int, Any, int]]
 
 
 class Sighting(NamedTuple):
@@ -58,6 +77,8 @@ class ProgressState:
         self.members: dict[str, Member] = {}
         self.reports: dict[tuple[str, str, str], Report] = {}
         """Ledger reports of this shard's reps, by (rep, kpi, member)."""
+        self.books = Books()
+        self.standing = Standing(plan)
         self.changed_slots: set[Slot] = set()
         self.changed_members: set[str] = set()
         self.changed_reports: dict[tuple[str, str, str], set[str]] = {}
@@ -75,31 +96,62 @@ class ProgressState:
 
         Everything that can fail comes before anything changes: an event enters whole or not at all.
         """
-        additions = [self._addition(group, event) for group in self.plan.groups.get(kind, ())]
+        places: dict[str, Place | None] = {}
+        additions = [self._addition(group, event, places) for group in self.plan.groups.get(kind, ())]
         sightings = [self._sighting(ledger, event) for ledger in self.plan.ledgers.get(kind, ())]
+        call = self._call(event) if kind == "visit" and self.standing.lines else None
         for addition in additions:
             if addition is not None:
                 self._add(addition, event, now_buckets)
+        if call is not None:
+            self.standing.call(self, event.rep_id, event.hcp_id, call)
         for sighting in sightings:
             if sighting is not None:
                 self._see(sighting, event)
 
-    def _addition(self, group: Group, event: Any) -> Addition | None:
-        day = day_of(event, group.date_field, self.time)
-        if day is None:
+    def _addition(self, group: Group, event: Any, places: dict[str, Place | None]) -> Addition | None:
+        name = group.date_field
+        place = places[name] if name in places else places.setdefault(name, self._place(event, name))
+        if place is None:
             return None
-        values = group.values(event, self.directory, day)
+        values = group.values(event, self.directory, place.day)
         if not values:
             return None
-        path = self.directory.path(event.rep_id, day)
-        keys = [f"{group.id}|{key}" for key in product_keys(event, group.levels, self.directory, day)]
-        return Addition(group, day, path, keys, values)
+        keys = group.keys(event, self.directory, place.day)
+        if group.has_shares:
+            values = [
+                (index, group.shares(keys, value), how) if how == BY_KEY else (index, value, how)
+                for index, value, how in values
+            ]
+        return Addition(group, place, keys, values)
+
+    def _place(self, event: Any, date_field: str) -> Place | None:
+        day = day_of(event, date_field, self.time)
+        if day is None:
+            return None
+        path = self._path(event, day)
+        return Place(day, path, f"{MONTH}{month_start(day)}")
+
+    def _path(self, event: Any, day: int) -> Path:
+        if event.owner_field == "rep_id":
+            return self.directory.path(event.rep_id, day)
+        return self.directory.territory_path(event.owner, day)
+
+    def _call(self, visit: Any) -> int | None:
+        """Day of a visit that counts as a call on a professional."""
+        day = self.time.day_of(visit.occurred_at)
+        counts = self.plan.counts_as_call
+        if visit.hcp_id is None or (counts is not None and not counts(visit, self.directory, day)):
+            return None
+        return day
 
     def _add(self, addition: Addition, event: Any, now_buckets: dict[Unit, int]) -> None:
-        group, day, path = addition.group, addition.day, addition.path
-        entity = self.entity(REP, event.rep_id)
+        group, (day, path, month) = addition.group, addition.place
+        entity = self.entity(REP if event.owner_field == "rep_id" else TERRITORY, event.owner)
+        if group.day_names:
+            self._once_a_day(addition, event.owner)
         if group.has_calendar:
-            self._add_to_slot(entity.slot(f"{MONTH}{month_start(day)}", path), addition, event)
+            self._add_to_slot(entity.slot(month, path), addition, event)
         if not group.horizon or day < now_buckets["days"] - self.longest_days:
             return
         for unit, horizon in group.horizon.items():
@@ -110,16 +162,28 @@ class ProgressState:
                 self._add_to_slot(entity.slot(f"{letter}{number}", path), addition, event)
                 self.stale_windows[entity, letter] = None
 
+    def _once_a_day(self, addition: Addition, owner: str) -> None:
+        """Leave out of the addition the days that were seen before."""
+        day, names = addition.place.day, addition.group.day_names
+        book = (owner, month_start(day))
+        addition.values[:] = [
+            (index, value, how)
+            for index, value, how in addition.values
+            if how != ONCE_A_DAY or self.books.first_of_day(book, names[index], day)
+        ]
+
     def _add_to_slot(self, slot: Slot, addition: Addition, event: Any) -> None:
         cells = slot.cells
         for key in addition.keys:
             cell = cells.get(key)
             if cell is None:
                 group = addition.group
-                cell = cells[key] = blank(len(group.measures) + 1, self.plan.lasts[group.id])
+                cell = cells[key] = blank(group.width, self.plan.lasts[group.id])
             cell[0] += 1
-            for index, value, is_last in addition.values:
-                if is_last:
+            for index, value, how in addition.values:
+                if how == BY_KEY:
+                    cell[index] += value[key]
+                elif how == NEWEST:
                     newest = [self.time.microseconds(event.occurred_at), event.event_id, value]
                     if cell[index] is None or newest > cell[index]:
                         cell[index] = newest
@@ -150,14 +214,19 @@ class ProgressState:
     def _see_plain(self, report: Report, keys: list[str], rep_id: str, day: int) -> set[str]:
         path = [list(node) for node in self.directory.path(rep_id, day)]
         entries = {f"{key}|{month_start(day)}|{path}": [1, key, month_start(day), path] for key in keys}
-        moved = {name for name in entries if name not in report}
+        moved = {name for name in entries if name not in report or not report[name][0]}  # new, or withdrawn
         report.update({name: entries[name] for name in moved})
         return moved
 
     # ------------------------------------------------------------- roll-up
 
     def take_message(self, message: NodeMessage, now_buckets: dict[Unit, int]) -> None:
-        """Enter what a child said of itself; older than what is known, or the same, it changes nothing."""
+        """Enter what a child said of itself; older than what is known, or the same, it changes nothing.
+
+        Raises:
+            ValueError: the message cannot have come from this engine; nothing was entered.
+        """
+        check_message(message, self.plan)
         if message["l"] == MEMBER:
             member = self.member(message["p"])
             if member.take(message["c"], message["s"], message["x"]):
@@ -179,12 +248,14 @@ class ProgressState:
         for name in sorted(self.changed_members):
             yield from self._credit(self.members[name], stamp)
         for slot in self.changed_slots:
-            if slot.path and slot.changed:
-                yield _upward(slot, {key: slot.cells[key] for key in slot.changed}, stamp)
+            if slot.path:
+                for portion in _portions(slot.changed):
+                    yield _upward(slot, {key: slot.cells[key] for key in portion}, stamp)
         for (rep_id, kpi, value), keys in self.changed_reports.items():
             report = self.reports[rep_id, kpi, value]
-            entries = {key: report[key] for key in keys}
-            yield {"l": MEMBER, "p": f"@{kpi}|{value}", "c": rep_id, "s": stamp, "x": entries}
+            for named in _portions(keys):
+                entries = {key: report[key] for key in named}
+                yield {"l": MEMBER, "p": f"@{kpi}|{value}", "c": rep_id, "s": stamp, "x": entries}
 
     def _credit(self, member: Member, stamp: int) -> Iterator[NodeMessage]:
         spec = self.plan.by_kpi.get(member.kpi)
@@ -202,22 +273,32 @@ class ProgressState:
             is_child: tells the children meant, by their own message keys.
         """
         for slot in _slots(self.entities.values()):
-            for child, said in slot.children.items():
-                old = {key: entry for key, entry in said.items() if entry[0] < stamp and is_child(_key_of(child))}
-                blanks = {key: blank(len(entry) - 1, self._lasts_of(key)) for key, entry in old.items()}
-                if blanks and slot.take_child(child, stamp - 1, blanks, self.plan.lasts):
-                    self.changed_slots.add(slot)
-                    if slot.bucket[0] in UNIT_OF_LETTER:
-                        self.stale_windows[slot.entity, slot.bucket[0]] = None
+            for child in [child for child in slot.children if is_child(_key_of(child))]:
+                self._forget_child(slot, child, stamp)
         for member in self.members.values():
-            spec = self.plan.by_kpi.get(member.kpi)
-            if spec is not None and member.forget_older(stamp, is_child, first_ever=spec.first_ever):
+            if member.forget_older(stamp, is_child):
                 self.changed_members.add(member.id)
 
-    def _lasts_of(self, key: str) -> tuple[int, ...]:
-        return self.plan.lasts.get(key.partition("|")[0], ())
+    def _forget_child(self, slot: Slot, child: str, stamp: int) -> None:
+        said, lasts = slot.children[child], self.plan.lasts
+        old = {key: key.partition("|")[0] for key, entry in said.items() if entry[0] < stamp}
+        blanks = {key: blank(len(said[key]) - 1, lasts[group]) for key, group in old.items() if group in lasts}
+        for key in old.keys() - blanks.keys():  # of a policy not heard of yet
+            del said[key]
+        if slot.take_child(child, stamp - 1, blanks, lasts) or len(blanks) < len(old):
+            self.changed_slots.add(slot)
+            if slot.bucket[0] in UNIT_OF_LETTER:
+                self.stale_windows[slot.entity, slot.bucket[0]] = None
 
     # --------------------------------------------------------------- upkeep
+
+    def learn(self, directory: Directory) -> None:
+        """Go on with reference data that leaves the past alone; credits of reps not known before find their nodes."""
+        unknown = directory.reps.keys() - self.directory.reps.keys()
+        self.directory = directory
+        self.changed_members |= {
+            member.id for member in self.members.values() if not unknown.isdisjoint(member.reports)
+        }
 
     def entity(self, level: str, entity_id: str) -> Entity:
         """The entity, made when missing."""
@@ -259,6 +340,14 @@ class ProgressState:
         self.changed_members, self.speaking_next = self.speaking_next, set()
         self.changed_reports = {}
         self.dropped_slots = []
+        self.books.settle()
+
+
+def _portions(keys: Iterable[str]) -> Iterator[list[str]]:
+    """Keys in portions that fit into one message each."""
+    waiting = list(keys)
+    for start in range(0, len(waiting), _KEYS_PER_MESSAGE):
+        yield waiting[start : start + _KEYS_PER_MESSAGE]
 
 
 def _slots(entities: Iterable[Entity]) -> Iterator[Slot]:

@@ -3,9 +3,11 @@
 # letters: starting it again at once would change nothing or go on emptying a topic. So the container then stays,
 # unhealthy, until somebody has looked and restarts it. After any other end Docker starts it again.
 
+child=
+trap 'stopped=1; [ -z "$child" ] || kill -TERM "$child" 2>/dev/null' TERM INT # first: a signal may come at any moment
 pulse worker &
 child=$!
-trap 'kill -TERM "$child" 2>/dev/null; stopped=1' TERM INT
+[ -z "${stopped:-}" ] || kill -TERM "$child" 2>/dev/null
 
 wait "$child"
 status=$?

@@ -2,7 +2,7 @@ CREATE OR REPLACE VIEW kpi_progress_by_node
 (
     kpi_id LowCardinality(String) COMMENT 'KPI, as named in policies/kpis.yaml.',
     period LowCardinality(String) COMMENT 'month, quarter, year, or a rolling window such as rolling_28_days.',
-    period_start Date32 COMMENT 'First day of the period; 1970-01-01 for rolling windows.',
+    period_start Nullable(Date32) COMMENT 'First day of the period; NULL for rolling windows.',
     period_end Nullable(Date32) COMMENT 'Last day of the period; NULL for rolling windows.',
     node_id String COMMENT 'Organisation node.',
     node_level LowCardinality(String) COMMENT 'team, region or company.',
@@ -24,7 +24,7 @@ AS
 SELECT
     cell.kpi_id AS kpi_id,
     cell.period AS period,
-    cell.period_start AS period_start,
+    if(cell.period_end IS NULL, NULL, cell.period_start) AS period_start,
     cell.period_end AS period_end,
     cell.node_id AS node_id,
     cell.node_level AS node_level,

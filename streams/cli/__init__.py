@@ -8,6 +8,7 @@ from typing import Any
 import typer
 
 from streams.errors import PulseError, UsageError
+from streams.settings import names_set, unknown_names
 
 #: Command name -> module in this package; each module offers `register(app: typer.Typer) -> None`.
 COMMANDS: dict[str, str] = {
@@ -51,6 +52,8 @@ def main() -> None:
 def run(arguments: list[str]) -> int:
     """Run one command line and return its exit status; `--debug` lets exceptions through."""
     wanted = next((argument for argument in arguments if not argument.startswith("-")), None)
+    if wanted in COMMANDS:
+        sys.stderr.writelines(f"{line}\n" for line in unknown_names(names_set()))
     try:
         command = typer.main.get_command(build(wanted if wanted in COMMANDS else None))
         result = command.main(arguments or ["--help"], prog_name="pulse", standalone_mode=False)

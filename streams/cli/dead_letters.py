@@ -2,19 +2,22 @@
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from clickhouse_connect.driver.client import Client
 from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from schemas.outputs import DeadLetter
-from streams import dead_letters, replay
+from streams import conflicts, dead_letters, replay
 from streams import settings as settings_module
+from streams.conflicts import Conflict
 from streams.dead_letters import SHORT_ID, Summary
 from streams.errors import InvalidError, UsageError
 from streams.supervisor import reach
@@ -51,13 +54,14 @@ def list_letters(
         raise UsageError(msg)
     wanted = None if status == "all" else status
     with reach.clickhouse(settings_module.load(), data, writer=False) as client:
+        _check(client, topic, step)
         found = dead_letters.find(client, status=wanted, topic=topic, step=step, limit=limit)
     if as_json:
         sys.stdout.write(json.dumps([_summary(item) for item in found], ensure_ascii=False, indent=1) + "\n")
     elif found:
         _print_table(found)
     else:
-        sys.stdout.write("no dead letters\n")
+        sys.stdout.write(f"no {'' if status == 'all' else status + ' '}dead letters\n")
 
 
 def show(
@@ -69,44 +73,67 @@ def show(
     """Show everything about one dead letter."""
     with reach.clickhouse(settings_module.load(), data, writer=False) as client:
         found = dead_letters.get(client, letter)
+        conflict = conflicts.explain(client, found)
     if raw:
         sys.stdout.buffer.write(found.raw)
         return
     fields = details(found)
     if as_json:
-        sys.stdout.write(json.dumps(fields, ensure_ascii=False, indent=1) + "\n")
+        told = None if conflict is None else asdict(conflict)
+        sys.stdout.write(json.dumps({**fields, "conflict": told}, ensure_ascii=False, indent=1) + "\n")
         return
     width = max(map(len, fields))
     for name, value in fields.items():
         if value is not None and name != "raw":
             sys.stdout.write(f"{name:<{width}}  {value}\n")
-    sys.stdout.write(f"\n{fields['raw']}\n")
+    if conflict is not None:
+        sys.stdout.writelines(f"{line}\n" for line in _explained(conflict))
+    content = fields["raw"].rstrip("\r\n") if fields["raw"] is not None else "(the message had no value)"
+    sys.stdout.write(f"\n{content}\n")
+
+
+def _explained(conflict: Conflict) -> Iterator[str]:
+    yield f"\nthe event that counts was read at {conflict.place}"
+    for item in conflict.differences:
+        counts, refused = (json.dumps(value, ensure_ascii=False) for value in (item.counts, item.refused))
+        yield f"  {item.field}: {counts} counts, {refused} was refused"
+    if not conflict.differences:
+        yield "  both say the same by now"
 
 
 def replay_letters(
     letters: Annotated[list[str] | None, typer.Argument(metavar="ID…", help="Ids, or their beginnings.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="All open ones.")] = False,
     topic: Topic = None,
+    again: Annotated[bool, typer.Option("--again", help="Also those that were replayed before.")] = False,
     as_json: AsJson = False,
     data: Data = None,
 ) -> None:
-    """Send dead letters to their topics again, byte for byte, and mark them replayed."""
+    """Send dead letters to their topics again. Byte for byte; they are marked as replayed."""
     if bool(letters) == everything:
         msg = "name the dead letters, or take --all: `pulse dead-letters list` shows them"
         raise UsageError(msg)
     if topic is not None and not everything:
         msg = "--topic goes with --all"
         raise UsageError(msg)
-    settings = reach.announced(settings_module.load(), data)
+    settings = reach.running(settings_module.load(), data)
     if settings.kafka_url is None:
         msg = "no Kafka to send them to: start `pulse up`, or set PULSE_KAFKA_URL"
         raise UsageError(msg)
     with reach.clickhouse(settings, data, writer=True) as client:
+        _check(client, topic, None)
         ids = letters or [
             item.dead_letter_id for item in dead_letters.find(client, status="open", topic=topic, limit=_ALL)
         ]
-        outcome = replay.replay(client, settings.kafka_url, ids)
+        outcome = replay.replay(client, settings.kafka_url, ids, again=again)
     _report(outcome, as_json)
+
+
+def _check(client: Client, topic: str | None, step: str | None) -> None:
+    if topic is not None:
+        dead_letters.check_name(client, "topic", topic)
+    if step is not None:
+        dead_letters.check_name(client, "step", step)
 
 
 def _report(outcome: replay.Outcome, as_json: bool) -> None:
@@ -117,7 +144,8 @@ def _report(outcome: replay.Outcome, as_json: bool) -> None:
             sys.stderr.write(f"{letter_id[:SHORT_ID]}  {reason}\n")
         sys.stdout.write(f"replayed {len(outcome.replayed)}, left {len(outcome.refused)}\n")
     if outcome.refused:
-        msg = f"{len(outcome.refused)} dead letters cannot be sent again as they are"
+        count = len(outcome.refused)
+        msg = f"{count} dead letter{' was' if count == 1 else 's were'} not sent again: the reasons stand above"
         raise InvalidError(msg)
 
 
@@ -132,7 +160,7 @@ def details(letter: DeadLetter) -> dict[str, Any]:
         "raw_encoding": "utf-8" if is_text else "hex",
     }
     del fields["raw"]
-    return {**fields, "raw": raw}
+    return {**fields, "raw": None if dead_letters.value_of(letter) is None else raw}
 
 
 def readable(data: bytes) -> tuple[str, bool]:
@@ -153,13 +181,14 @@ def _summary(item: Summary) -> dict[str, Any]:
 
 def _print_table(found: Sequence[Summary]) -> None:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    for name in ("id", "time (UTC)", "from", "step", "message"):
+    for name in ("id", "time (UTC)", "from", "event", "step", "message"):
         table.add_column(name, no_wrap=name == "id", overflow="fold")
     for item in found:
         message = " ".join(item.message.split())
         if len(message) > _MESSAGE_SHOWN:
             message = message[: _MESSAGE_SHOWN - 1] + "…"
         moment = f"{item.at:%Y-%m-%d %H:%M:%S}"
-        table.add_row(*map(Text, (item.dead_letter_id[:SHORT_ID], moment, item.place, item.step, message)))
+        event_id = item.event_id or ""
+        table.add_row(*map(Text, (item.dead_letter_id[:SHORT_ID], moment, item.place, event_id, item.step, message)))
     width = None if sys.stdout.isatty() else _WIDE
     Console(file=sys.stdout, width=width, highlight=False).print(table)

@@ -60,7 +60,7 @@ KINDS = {
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    group = typer.Typer(help="Check, compare and publish the policies of KPIs and of lights.", rich_markup_mode=None)
+    group = typer.Typer(help="Check, compare and publish KPIs and rules of lights.", rich_markup_mode=None)
     for command in (check, diff, publish, history):
         group.command()(command)
     app.add_typer(group, name="policy")
@@ -115,7 +115,7 @@ def publish(
     as_json: AsJson = False,
     data: Data = None,
 ) -> None:
-    """Publish the policy as a new version, when it differs; running workers adopt it within about a second.
+    """Publish the policy, when it differs. Running workers adopt it within about a second.
 
     Figures of the whole past are computed anew with other KPIs, whatever --effective-from says; lights are judged anew.
     """
@@ -141,7 +141,7 @@ def history(
     as_json: AsJson = False,
     data: Data = None,
 ) -> None:
-    """List the published versions, newest first, or print the text of one."""
+    """List the published versions. Newest first; or print the text of one."""
     with reach.clickhouse(settings_module.load(), data, writer=False) as client:
         found = policies.history(client, name)
     if show is not None:

@@ -44,7 +44,7 @@ def simulate(
     data: Annotated[Path | None, typer.Option("--data", help="Folder of a running `pulse up`.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="What was done as JSON on stdout.")] = False,
 ) -> None:
-    """Make up a field force: the past as fast as possible, then in step with the clock until Ctrl-C.
+    """Make up a field force. The past as fast as possible, then in step with the clock until Ctrl-C.
 
     Given --to, it ends there unless --speed is given. The same seed, size and days always give the same events.
     """
@@ -57,7 +57,7 @@ def simulate(
             done = files.write(Simulation(plan), out, lambda count, at: report(count, at, None))
         else:
             plan = not_ahead(plan, datetime.now(UTC))
-            settings = reach.announced(settings_module.load(), data)
+            settings = reach.running(settings_module.load(), data)
             live = LiveRun(plan, settings, _teller(report), speed=1.0 if to is None and speed is None else speed)
             done = _until_interrupted(live)
     where = f"written to {out}" if out is not None else "sent"

@@ -77,7 +77,7 @@ class Request(NamedTuple):
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    group = typer.Typer(help="Publish targets, break one down, see how far they are reached.", rich_markup_mode=None)
+    group = typer.Typer(help="Publish targets, split one, see what is reached.", rich_markup_mode=None)
     group.command("show")(show)
     group.command("split")(split)
     group.command("publish")(publish)
@@ -116,7 +116,7 @@ def publish(
     author: Author = None,
     data: Data = None,
 ) -> None:
-    """Publish the targets of a YAML file; other formats: `pulse import target FILE`."""
+    """Publish the targets of a YAML file. Other formats: `pulse import target FILE`."""
     settings = settings_module.load()
     rows = targets.read_yaml(file, policies.load(settings.policies))
     with reach.clickhouse(settings, data, writer=True) as client, complaints():
@@ -148,7 +148,7 @@ def split(  # noqa: PLR0913, PLR0917 (each is an option of the command)
     as_json: AsJson = False,
     data: Data = None,
 ) -> None:
-    """Break a target down to regions, teams and reps; at every level the parts add up to it exactly."""
+    """Break a target down to regions, teams and reps. At every level the parts add up to it exactly."""
     settings = settings_module.load()
     request = Request(
         targets.kpi_of(policies.load(settings.policies), kpi),

@@ -25,7 +25,7 @@ def register(app: typer.Typer) -> None:
 
 
 def create(as_json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False) -> None:
-    """Create the topics that workers read, as far as they are missing, with PULSE_PARTITIONS partitions.
+    """Create the missing topics. Those that workers read, with PULSE_PARTITIONS partitions.
 
     Topics that are there keep theirs; new ones get the same count. `pulse up` does this by itself.
     """

@@ -52,7 +52,9 @@ def up(  # noqa: PLR0913, PLR0917 - one parameter an option
         bool, typer.Option("--json", help="JSON lines on stdout: one at the start, one at the end.")
     ] = False,
 ) -> None:
-    """Run the engine: what is not set (Kafka, Redis, ClickHouse) is started on this machine.
+    """Run services, workers, imports and simulation.
+
+    Kafka, Redis and ClickHouse are started on this machine as far as they are not set (PULSE_KAFKA_URL, …).
 
     Ends with Ctrl-C, or by itself with --exit-when-drained.
     """

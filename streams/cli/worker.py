@@ -14,9 +14,10 @@ def register(app: typer.Typer) -> None:
 
     @app.command("worker")
     def worker() -> None:
-        """Read the source topics, keep the progress of some shards and write checkpoints, until stopped.
+        """Run one worker, until it is stopped.
 
-        Everything comes from PULSE_* variables; start as many as there are cores, the shards are shared out.
+        It reads the source topics, keeps the progress of its shards and writes checkpoints. Everything comes from
+        PULSE_* variables; start as many as there are cores, the shards are shared out.
         """
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # until the worker itself listens
         die_with_parent()

@@ -7,7 +7,7 @@ from which reading on repeats only absolute values. A service that is away is wa
 
 import asyncio
 import base64
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -28,7 +28,7 @@ from streams.dead_letters import letter_id
 from streams.engine.backlog import note_backlog
 from streams.engine.sink import Block, write
 from streams.engine.store import Commit, Store
-from streams.errors import LostError, UnavailableError
+from streams.errors import InvalidError, LostError, UnavailableError
 from streams.lights import as_message, current
 from streams.metrics import Metrics
 from streams.producer import BulkProducer
@@ -36,10 +36,11 @@ from streams.topics import DEAD_LETTERS, LIGHTS, NODES
 
 log = structlog.get_logger("checkpoint")
 
-HELD_FIELD = '["h"]'
+#: Beginning of the names of fields that hold one waiting event each.
+HELD_PREFIX = '["h"'
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.1, 5.0
-#: Larger raw bytes stay out of the topic; ClickHouse keeps them whole.
-_RAW_IN_TOPIC = 400_000
+#: Larger raw bytes and keys stay out of the topic; ClickHouse keeps them whole.
+_RAW_IN_TOPIC, _KEY_IN_TOPIC = 400_000, 1_000
 
 
 @dataclass
@@ -61,7 +62,8 @@ class OwnedShard:
     """Whether it was rebuilt with nothing kept, so that the others must tell it their totals again."""
     labels: dict[str, str] = field(default_factory=dict)
     """What the state was made with: policy, reference data, broker, partitions."""
-    held_before: int = 0
+    held_before: tuple[Held, ...] = ()
+    """Events that waited at the last checkpoint."""
     lights: LightBoard = field(default_factory=no_lights)
 
 
@@ -89,23 +91,26 @@ def take_snapshot(owned: OwnedShard, stamp: int, now: datetime) -> Snapshot:
     origin = {"h": shard.number, "f": owned.fresh}
     messages = [(message["p"], dumps(message | origin)) for message in shard.progress.messages(stamp)]
     output, shard.output = shard.output, Output()
+    new_held, gone = _held_fields(owned)
     cells = changed_rows(shard.progress) + rolling
     lights = owned.lights.snapshot(cells, partial(row_of, shard.progress), now, everything=owned.replace)
-    letters = _letters(shard, output.letters, now)
+    letters = _letters(owned, output.letters, now)
     block = Block(dict(output.rows), cells, letters, lights.readings, lights.changes)
+    block.calls = shard.progress.books.counted()
     commit = Commit(
         shard=shard.number,
         token=owned.token,
         meta=_meta(owned, stamp),
-        fields=changed_fields(shard.progress) | _held_field(owned) | lights.fields,
-        dropped=dropped_fields(shard.progress),
+        follows=owned.stamp,
+        fields=changed_fields(shard.progress) | new_held | lights.fields,
+        dropped=[*dropped_fields(shard.progress), *gone],
         seen=pack(output.seen),
         replace=owned.replace,
         lights=current(lights.readings),
     )
     shard.progress.settle()
     shard.moved = False
-    owned.stamp, owned.replace, owned.held_before = stamp, False, len(shard.held)
+    owned.stamp, owned.replace, owned.held_before = stamp, False, tuple(shard.held)
     return Snapshot(owned, block, messages, commit)
 
 
@@ -124,24 +129,41 @@ def _meta(owned: OwnedShard, stamp: int) -> dict[str, str | int]:
     }
 
 
-def _held_field(owned: OwnedShard) -> dict[str, bytes]:
-    held = owned.shard.held
-    if not held and not owned.held_before:
-        return {}
-    return {HELD_FIELD: orjson.dumps([_held_to_wire(item) for item in held])}
+def _held_fields(owned: OwnedShard) -> tuple[dict[str, bytes], Iterable[str]]:
+    """Fields of events that wait since the last checkpoint, and names of those that wait no more."""
+    held, before = owned.shard.held, owned.held_before
+    if (
+        not owned.replace
+        and len(held) == len(before)
+        and all(one is other for one, other in zip(held, before, strict=True))
+    ):
+        return {}, ()
+    now = {held_name(item): item for item in held}
+    known = set() if owned.replace else {held_name(item) for item in before}
+    return {name: _held_to_wire(item) for name, item in now.items() if name not in known}, known - now.keys()
 
 
-def _held_to_wire(item: Held) -> list[Any]:
+def held_name(item: Held) -> str:
+    """Field of a waiting event; a place in Kafka is its own."""
+    return orjson.dumps(["h", item.topic, item.record.offset]).decode()
+
+
+def _held_to_wire(item: Held) -> bytes:
     key, value, offset = item.record
-    return [item.topic, _b64(key), _b64(value), offset, item.until.isoformat()]
+    return orjson.dumps([item.topic, _b64(key), _b64(value), offset, item.until.isoformat()])
 
 
-def held_from_wire(text: bytes) -> list[Held]:
-    """Events that waited for reference data at the last checkpoint."""
-    return [
-        Held(topic, Record(_unb64(key), _unb64(value), offset), datetime.fromisoformat(until))
-        for topic, key, value, offset, until in orjson.loads(text)
-    ]
+def held_from_wire(fields: Mapping[str, bytes]) -> list[Held]:
+    """Events that waited for reference data at the last checkpoint, in the order of their topics."""
+    return sorted(
+        (
+            Held(topic, Record(_unb64(key), _unb64(value), offset), datetime.fromisoformat(until))
+            for name, text in fields.items()
+            if name.startswith(HELD_PREFIX)
+            for topic, key, value, offset, until in [orjson.loads(text)]
+        ),
+        key=lambda item: (item.topic, item.record.offset),
+    )
 
 
 def _b64(data: bytes | None) -> str | None:
@@ -152,17 +174,21 @@ def _unb64(text: str | None) -> bytes | None:
     return None if text is None else base64.b64decode(text)
 
 
-def _letters(shard: Shard, letters: Iterable[Letter], now: datetime) -> list[DeadLetter]:
+def _letters(owned: OwnedShard, letters: Iterable[Letter], now: datetime) -> list[DeadLetter]:
+    number, cluster = owned.shard.number, owned.labels.get("cluster", "")  # another broker counts from 0 again
     return [
         DeadLetter(
-            dead_letter_id=letter_id("stream", letter.topic, shard.number, letter.record.offset, letter.record.value),
+            dead_letter_id=letter_id(
+                "stream", cluster, letter.topic, number, letter.record.offset, letter.record.value
+            ),
             at=now,
             origin="stream",
             topic=letter.topic,
-            partition=shard.number,
+            partition=number,
             offset=letter.record.offset,
             key=letter.record.key,
             raw=letter.record.value or b"",
+            has_value=letter.record.value is not None,
             step=letter.step,
             error_class=letter.error_class,
             message=letter.message,
@@ -175,7 +201,8 @@ def letter_message(letter: DeadLetter) -> bytes:
     """A dead letter as it goes to the topic."""
     body = letter.model_dump(mode="json", exclude={"raw", "key"})
     raw = letter.raw if len(letter.raw) <= _RAW_IN_TOPIC else b""
-    return orjson.dumps(body | {"key": _b64(letter.key), "raw": _b64(raw), "raw_size": len(letter.raw)})
+    key = letter.key if len(letter.key or b"") <= _KEY_IN_TOPIC else b""
+    return orjson.dumps(body | {"key": _b64(key), "raw": _b64(raw), "raw_size": len(letter.raw)})
 
 
 class Checkpointer:
@@ -212,8 +239,8 @@ class Checkpointer:
         self._lock = asyncio.Lock()
         self._give_up_at: float | None = None
 
-    def give_up_at(self, deadline: float) -> None:
-        """Let no round, not even the running one, wait for a service beyond `deadline` (event loop time)."""
+    def give_up_at(self, deadline: float | None) -> None:
+        """Let no round, not even the running one, wait beyond `deadline` (event loop time); None takes that back."""
         self._give_up_at = deadline
 
     async def round(self, shards: Callable[[], Iterable[OwnedShard]], *, deadline: float | None = None) -> None:
@@ -232,14 +259,24 @@ class Checkpointer:
             now = datetime.now(UTC)
             live = [owned for owned in shards() if await self._owns(owned, deadline)]
             stamp = max([int(now.timestamp() * 1000), *(owned.stamp + 1 for owned in live)])
-            async with (
-                self._standstill
-            ):  # in a thread: after a rebuild it takes seconds, and Kafka wants its heartbeats
-                snapshots = await asyncio.to_thread(take_snapshots, live, stamp, now)
+            async with self._standstill:
+                snapshots = await self._taken(live, stamp, now)
             if snapshots:
                 await self._write_or_drop(snapshots, stamp, deadline)
                 self._metrics.checkpointed(now)
             self._metrics.looked()
+
+    async def _taken(self, live: list[OwnedShard], stamp: int, now: datetime) -> list[Snapshot]:
+        """The snapshots; in a thread, for after a rebuild that takes seconds, and Kafka wants its heartbeats."""
+        try:
+            return await asyncio.to_thread(take_snapshots, live, stamp, now)
+        except BaseException:
+            self._drop(live)  # some have forgotten what changed
+            raise
+
+    def _drop(self, shards: Iterable[OwnedShard]) -> None:
+        for owned in shards:
+            self._lost(owned, owned.token)
 
     async def _write_or_drop(self, snapshots: list[Snapshot], stamp: int, deadline: float | None) -> None:
         """Write a checkpoint; when that is given up, drop its shards: their memory no longer holds what it held."""
@@ -247,8 +284,7 @@ class Checkpointer:
             with self._metrics.checkpoint_seconds.time():
                 await self._write(snapshots, stamp, deadline)
         except BaseException:
-            for snapshot in snapshots:
-                self._lost(snapshot.owned, snapshot.owned.token)
+            self._drop(snapshot.owned for snapshot in snapshots)
             raise
 
     async def _owns(self, owned: OwnedShard, deadline: float | None) -> bool:
@@ -262,33 +298,42 @@ class Checkpointer:
         block = _joined(snapshots)
         if block.size:
             await self._patiently(lambda: asyncio.to_thread(write, self._client, block, stamp), deadline)
-        await self._patiently(lambda: self._produce(snapshots), deadline)
+        await self._patiently(lambda: asyncio.to_thread(self._produce, snapshots), deadline)
         kept = [snapshot for snapshot in snapshots if await self._commit(snapshot, deadline)]
         self._metrics.rows_written.inc(block.size)
         for letter in block.letters:
             self._metrics.dead_letters.labels(letter.step).inc()
         await self._committed(kept)
 
-    async def _produce(self, snapshots: list[Snapshot]) -> None:
+    def _produce(self, snapshots: list[Snapshot]) -> None:
         sent = 0
         for snapshot in snapshots:
             for key, value in snapshot.messages:
                 self._producer.send(NODES, key, value)
                 sent += 1
             for letter in snapshot.block.letters:
-                self._producer.send(DEAD_LETTERS, letter.dead_letter_id, letter_message(letter))
-                sent += 1
+                sent += self._announce(letter)
             for change in snapshot.block.light_changes:
                 self._producer.send(LIGHTS, change.reading.key.owner_id, as_message(change))
                 sent += 1
         if sent:
-            await asyncio.to_thread(self._producer.flush)
+            self._producer.flush()
+
+    def _announce(self, letter: DeadLetter) -> bool:
+        """A copy for whoever follows the topic; one the broker does not take is no reason to stop."""
+        try:
+            self._producer.send(DEAD_LETTERS, letter.dead_letter_id, letter_message(letter))
+        except InvalidError as error:
+            log.warning("a dead letter stays out of its topic", dead_letter=letter.dead_letter_id, error=str(error))
+            return False
+        return True
 
     async def _commit(self, snapshot: Snapshot, deadline: float | None) -> bool:
         try:
             await self._patiently(lambda: self._store.commit(snapshot.commit), deadline)
-        except LostError:
-            self._lost(snapshot.owned, await self._store.holder(snapshot.commit.shard))
+        except LostError as error:
+            log.warning("checkpoint refused", shard=snapshot.commit.shard, error=str(error))
+            self._lost(snapshot.owned, error.holder)
             return False
         return True
 
@@ -327,4 +372,5 @@ def _joined(snapshots: Iterable[Snapshot]) -> Block:
         whole.letters += snapshot.block.letters
         whole.lights += snapshot.block.lights
         whole.light_changes += snapshot.block.light_changes
+        whole.calls += snapshot.block.calls
     return whole

@@ -2,7 +2,6 @@
 
 from datetime import datetime, timedelta
 
-from agents.intake.shard import Shard
 from streams.errors import DeadLetterLimitError
 
 _WINDOW = timedelta(minutes=1)
@@ -18,20 +17,18 @@ class DeadLetterLimit:
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._windows: dict[int, tuple[datetime, int, int]] = {}
-        """By shard: start, letters written before it, events since."""
+        """By shard: start, letters since, events since."""
 
-    def check(self, shard: Shard, events: int, now: datetime) -> DeadLetterLimitError | None:
-        """Note that a shard took `events`; the error when too many of them became dead letters."""
-        letters = shard.counts["dead_letters"]
-        start, before, seen = self._windows.get(shard.number, (now, letters, 0))
-        if now - start > _WINDOW or letters < before:
-            start, before, seen = now, letters, 0
-        seen += events
-        self._windows[shard.number] = (start, before, seen)
-        written = letters - before
+    def check(self, shard: int, events: int, letters: int, now: datetime) -> DeadLetterLimitError | None:
+        """Note that `letters` of the `events` a shard took became dead letters; the error when that is too much."""
+        start, written, seen = self._windows.get(shard, (now, 0, 0))
+        if now - start > _WINDOW:
+            start, written, seen = now, 0, 0
+        written, seen = written + letters, seen + events
+        self._windows[shard] = (start, written, seen)
         if written <= self._limit or 2 * written <= seen:
             return None
         return DeadLetterLimitError(
-            f"shard {shard.number} sent {written} of {seen} events to the dead letters within a minute: look at "
+            f"shard {shard} sent {written} of {seen} events to the dead letters within a minute: look at "
             "`pulse dead-letters list`, mend the cause and start again"
         )

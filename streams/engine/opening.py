@@ -1,6 +1,6 @@
 """Taking a shard over: from its checkpoint, or anew from the events in ClickHouse."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,7 +11,7 @@ from clickhouse_connect.driver.client import Client
 from agents.intake.directory import Directory
 from agents.intake.rebuild import carry_over, withdraw
 from agents.intake.seen import unpack
-from agents.intake.shard import Limits, Placement, Shard, StoredEvent
+from agents.intake.shard import Held, Limits, Placement, Shard, StoredEvent
 from agents.progress.calendar import CompanyTime
 from agents.progress.lights import Light
 from agents.progress.lights_board import LightBoard
@@ -24,7 +24,8 @@ from schemas.events import EVENT_MODELS
 from schemas.rows import EVENT_TABLES, EventTable
 from streams import lights, references
 from streams.clickhouse import translated
-from streams.engine.checkpoint import HELD_FIELD, OwnedShard, held_from_wire
+from streams.engine.checkpoint import HELD_PREFIX, OwnedShard, held_from_wire
+from streams.engine.group import Positions
 from streams.engine.store import Stored
 from streams.settings import Settings
 from streams.topics import shard_of
@@ -35,6 +36,10 @@ _OWNERS_PER_QUERY = 1_000
 _COUNTER = "c:"
 _OFFSET = "o:"
 _FRESH = "f:"
+
+
+#: Changes when fields of the checkpoint store mean something else than before; older ones are computed anew.
+_LAYOUT = "2"
 
 
 @dataclass(frozen=True)
@@ -56,6 +61,7 @@ class Company:
             "reference_version": str(self.directory.version),
             "partitions": str(partitions),
             "cluster": cluster,
+            "layout": _LAYOUT,
         }
 
 
@@ -88,6 +94,37 @@ class Opener:
     def _board(self, number: int, company: Company) -> LightBoard:
         return LightBoard(company.lights, company.time, Placement(number, self.partitions, shard_of).holds)
 
+    def opened(self, number: int, token: str, stored: Stored, company: Company, kafka: Positions) -> OwnedShard:
+        """The shard as its checkpoint left it, unless checkpoint and broker do not go together.
+
+        Args:
+            number: the partition.
+            token: ownership token.
+            stored: the checkpoint.
+            company: what to compute with.
+            kafka: what the broker holds, asked for after the token was taken.
+
+        Raises:
+            UnavailableError: ClickHouse does not answer.
+        """
+        offsets = self._offsets(number, stored.meta)
+        behind = int(stored.meta.get("stamp", kafka.stamp)) < kafka.stamp
+        gone = [topic for topic, low in kafka.lowest.items() if offsets.get(topic, low) < low]
+        if behind or gone:
+            why = (
+                "Redis is behind what Kafka was told" if behind else "Kafka no longer holds what follows the checkpoint"
+            )
+            log.error(f"{why}: rebuilding from ClickHouse", shard=number, topics=gone)
+            from_ = {topic: max(offset, kafka.lowest.get(topic, 0)) for topic, offset in offsets.items()}
+            owned = self.rebuilt(number, token, company, offsets=from_, held=held_from_wire(stored.fields))
+        else:
+            owned = self.from_checkpoint(number, token, stored, company)
+        there = owned.shard.offsets
+        if beyond := [topic for topic, end in kafka.ends.items() if there.get(topic, 0) > end]:
+            log.error("Kafka ends before the checkpoint: read from the start", shard=number, topics=beyond)
+            owned.shard.offsets = {topic: offset for topic, offset in there.items() if topic not in beyond}
+        return owned
+
     def from_checkpoint(self, number: int, token: str, stored: Stored, company: Company) -> OwnedShard:
         """The shard as its last checkpoint left it, or computed anew where that does not fit what is in force now.
 
@@ -96,22 +133,26 @@ class Opener:
         """
         labels = company.labels(self.partitions, self.cluster)
         meta = stored.meta
-        if any(meta.get(name) != labels[name] for name in ("time_zone", "partitions")):
-            return self.rebuilt(number, token, company, offsets=self._offsets(number, meta))
+        if any(meta.get(name) != labels[name] for name in ("layout", "partitions")):
+            held = held_from_wire(stored.fields)
+            return self.rebuilt(number, token, company, offsets=self._offsets(number, meta), held=held)
         owned = self._restored(number, token, stored, company)
-        if meta["plan"] != labels["plan"] or self._moved(int(meta["reference_version"]), company):
+        if any(meta[name] != labels[name] for name in ("plan", "time_zone")):
             return self.rebuilt(number, token, company, old=owned)
+        if (version := int(meta["reference_version"])) != company.directory.version:
+            if self._moved(version, company):
+                return self.rebuilt(number, token, company, old=owned)
+            owned.shard.progress.changed_members.update(owned.shard.progress.members)  # reps it did not know then
         return owned
 
     def _restored(self, number: int, token: str, stored: Stored, company: Company) -> OwnedShard:
         meta = stored.meta
         shard = self.new_shard(number, company)
-        held = stored.fields.pop(HELD_FIELD, None)
+        shard.held = held_from_wire(stored.fields)
         board = self._board(number, company)
         board.restore(stored.fields)
-        restore(shard.progress, stored.fields)
+        restore(shard.progress, {n: text for n, text in stored.fields.items() if not n.startswith(HELD_PREFIX)})
         shard.seen.add(*unpack(stored.seen))
-        shard.held = held_from_wire(held) if held else []
         shard.counts.update({n.removeprefix(_COUNTER): int(v) for n, v in meta.items() if n.startswith(_COUNTER)})
         shard.offsets = self._offsets(number, meta)
         shard.moved = not shard.offsets  # offsets of a broker that is gone must not stand there a moment longer
@@ -121,7 +162,8 @@ class Opener:
             shard, token, RollingWindows(shard.progress), stamp=int(meta["stamp"]), labels=labels, lights=board
         )
         owned.resend, owned.fresh = int(meta["resend"]), int(meta["fresh"])
-        owned.held_before = len(shard.held)
+        owned.held_before = tuple(shard.held)
+        shard.adopt(company.directory, datetime.now(UTC))
         for entity in shard.progress.entities.values():
             shard.progress.stale_windows |= {(entity, letter): None for letter in entity.rolling}
         return owned
@@ -135,8 +177,6 @@ class Opener:
 
     def _moved(self, version: int, company: Company) -> bool:
         """Whether the reference data published since `version` put a rep or a product elsewhere in the past."""
-        if version == company.directory.version:
-            return False
         before = self._before.get(version)
         if before is None:
             before = self._before[version] = Directory(references.load(self._client, version), version)
@@ -149,6 +189,7 @@ class Opener:
         company: Company,
         old: OwnedShard | None = None,
         offsets: dict[str, int] | None = None,
+        held: Sequence[Held] = (),
     ) -> OwnedShard:
         """The shard computed anew from the events ClickHouse holds.
 
@@ -159,6 +200,7 @@ class Opener:
             old: the shard as it was, when only policy or reference data changed; what other shards said is kept, and
                 what it said itself and no longer holds is withdrawn.
             offsets: where reading goes on; ClickHouse holds everything below.
+            held: events below `offsets` that wait for reference data; they are in no table yet.
 
         Raises:
             UnavailableError: ClickHouse does not answer.
@@ -168,14 +210,16 @@ class Opener:
         if old is not None:
             carry_over(old.shard.progress, shard.progress)
         count = shard.replay(self._stored_events(number), now)
+        shard.adopt(company.directory, now)
         labels = company.labels(self.partitions, self.cluster)
         owned = OwnedShard(shard, token, RollingWindows(shard.progress), replace=True, labels=labels)
         owned.lights = self._board(number, company)
-        owned.has_no_past = old is None
-        owned.fresh = int(now.timestamp() * 1000)
-        shard.offsets = offsets or {}
+        shard.offsets, shard.held = offsets or {}, list(held)
         if old is None:
             owned.lights.take_past(self._stored_lights())
+            owned.has_no_past = True
+            # above whatever it ever said, even if this clock is behind the one it was said by
+            owned.stamp = owned.fresh = max(int(now.timestamp() * 1000), self._last_stamp() + 1)
         else:
             owned.lights.take_over(old.lights)
             shard.fresh = old.shard.fresh
@@ -186,12 +230,27 @@ class Opener:
         if count:
             why = "policy or reference data changed" if old is not None else "no usable checkpoint in Redis"
             log.warning("shard rebuilt from ClickHouse", shard=number, events=count, because=why)
+        if failed := shard.counts["not_computed"]:
+            log.error(
+                "stored events do not fit the policy and are left out: mend the policy and publish it",
+                shard=number,
+                events=failed,
+                such_as=shard.unusable,
+            )
         shard.progress.mark_all()
         return owned
 
     def _stored_lights(self) -> dict[LightKey, Light]:
         """Lights as they were last written: they go on from there, although nothing else is left."""
         return lights.stored(self._client)
+
+    def _last_stamp(self) -> int:
+        """Highest stamp of any checkpoint that wrote figures."""
+        with translated():
+            found = self._client.query(
+                "SELECT greatest((SELECT max(version) FROM kpi_cells), (SELECT max(version) FROM node_totals))"
+            )
+        return int(found.result_rows[0][0] or 0)
 
     def _stored_events(self, number: int) -> Iterator[StoredEvent]:
         for kind, table in EVENT_TABLES.items():

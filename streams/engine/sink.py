@@ -8,13 +8,14 @@ from typing import Any
 import pyarrow as pa
 from clickhouse_connect.driver.client import Client
 
+from agents.progress.books import CallCount
 from agents.progress.cells import REP
 from agents.progress.lights_board import Change, Reading
 from agents.progress.outputs import CellRow
 from schemas.outputs import DeadLetter
 from schemas.rows import EVENT_TABLES, Row
 from streams import dead_letters, lights
-from streams.amounts import amounts
+from streams.amounts import LARGEST, amounts
 from streams.clickhouse import translated
 
 _EPOCH_ORDINAL = 719_163
@@ -35,12 +36,13 @@ class Block:
     letters: list[DeadLetter] = field(default_factory=list)
     lights: list[Reading] = field(default_factory=list)
     light_changes: list[Change] = field(default_factory=list)
+    calls: list[CallCount] = field(default_factory=list)
 
     @property
     def size(self) -> int:
         """Rows in it."""
-        lights = len(self.lights) + len(self.light_changes)
-        return sum(map(len, self.events.values())) + len(self.cells) + len(self.letters) + lights
+        rest: tuple[Sequence[Any], ...] = (self.cells, self.letters, self.lights, self.light_changes, self.calls)
+        return sum(map(len, self.events.values())) + sum(map(len, rest))
 
 
 def write(client: Client, block: Block, stamp: int) -> None:
@@ -56,7 +58,7 @@ def write(client: Client, block: Block, stamp: int) -> None:
         InvalidError: ClickHouse refuses the rows.
     """
     for kind, rows in block.events.items():
-        _insert(client, EVENT_TABLES[kind].table, _event_table(kind, rows))
+        _insert(client, EVENT_TABLES[kind].table, event_table(kind, rows))
     at = datetime.fromtimestamp(stamp / 1000, UTC)
     reps = [row for row in block.cells if row.level == REP]
     nodes = [row for row in block.cells if row.level != REP]
@@ -69,6 +71,8 @@ def write(client: Client, block: Block, stamp: int) -> None:
         _insert(client, lights.READINGS, lights.reading_table(block.lights, stamp))
     if block.light_changes:
         _insert(client, lights.CHANGES, lights.change_table(block.light_changes, stamp))
+    if block.calls:
+        _insert(client, "call_counts", _call_table(block.calls, stamp, at))
     if block.letters:
         with translated():
             dead_letters.store(client, block.letters)
@@ -80,7 +84,8 @@ def _insert(client: Client, table: str, data: Any) -> None:
             client.insert_arrow(table, data.slice(start, _ROWS_PER_INSERT), settings=_INSERT_SETTINGS)
 
 
-def _event_table(kind: str, rows: Sequence[Row]) -> Any:
+def event_table(kind: str, rows: Sequence[Row]) -> Any:
+    """Rows of an event kind, technical columns included, as the Arrow table that is inserted."""
     schema = EVENT_TABLES[kind].arrow_schema()
     columns = list(zip(*rows, strict=True))
     names = schema.names
@@ -104,11 +109,24 @@ def _cell_table(rows: Sequence[CellRow], owner: dict[str, list[str]], stamp: int
         "product_level": pa.array([row.product_level for row in rows], pa.string()),
         "product_key": pa.array([row.product_key for row in rows], pa.string()),
         "value": amounts([row.value for row in rows]),
-        "numerator": amounts([row.numerator for row in rows]),
+        "numerator": amounts([max(-LARGEST, min(row.numerator, LARGEST)) for row in rows]),
         "denominator": amounts([row.denominator for row in rows]),
         "events": pa.array([row.events for row in rows], pa.uint64()),
         "version": pa.array([stamp] * len(rows), pa.uint64()),
         "updated_at": pa.array([at] * len(rows), pa.timestamp("ms", tz="UTC")),
         "expires_at": pa.array([row.expires_at for row in rows], pa.timestamp("ms", tz="UTC")),
+    }
+    return pa.table(columns)
+
+
+def _call_table(calls: Sequence[CallCount], stamp: int, at: datetime) -> Any:
+    days = [call.month - _EPOCH_ORDINAL for call in calls]
+    columns = {
+        "month_start": pa.array(days, pa.int32()).cast(pa.date32()),
+        "rep_id": pa.array([call.rep_id for call in calls], pa.string()),
+        "hcp_id": pa.array([call.hcp_id for call in calls], pa.string()),
+        "calls": pa.array([call.calls for call in calls], pa.uint64()),
+        "version": pa.array([stamp] * len(calls), pa.uint64()),
+        "updated_at": pa.array([at] * len(calls), pa.timestamp("ms", tz="UTC")),
     }
     return pa.table(columns)

@@ -6,7 +6,8 @@ a slot, member or report), `seen` (list of 16-byte pairs).
 """
 
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -34,6 +35,9 @@ class Commit:
     shard: int
     token: str
     meta: Mapping[str, str | int]
+    """Complete: offsets, counters, labels and the `stamp` of this checkpoint."""
+    follows: int = 0
+    """Stamp of the checkpoint that this one changes."""
     fields: Mapping[str, bytes] = field(default_factory=dict)
     dropped: Iterable[str] = ()
     seen: bytes = b""
@@ -78,33 +82,48 @@ class Store:
         return token, Stored(_text(meta), {name.decode(): value for name, value in fields.items()}, seen)
 
     async def commit(self, commit: Commit) -> None:
-        """Write a checkpoint, all of it or nothing.
+        """Write a checkpoint, all of it or nothing; one that stands already is left as it is.
 
         Raises:
-            LostError: another worker took the shard over; nothing was written.
+            LostError: another worker took the shard over, or Redis lost checkpoints that this one builds on; nothing
+                was written.
             UnavailableError: Redis does not answer; it may or may not have been written, and can be written again.
         """
-        owner = self.key(commit.shard, "owner")
+        meta = self.key(commit.shard, "meta")
+        async with self._holding(commit.shard, commit.token) as pipe:
+            stored: Any = await pipe.hget(meta, "stamp")
+            stamp = int(stored or 0)
+            stands = stamp == commit.meta["stamp"]
+            if not stands and not commit.replace and stamp != commit.follows:
+                msg = f"shard {commit.shard} was set back to checkpoint {stamp}, this one follows {commit.follows}"
+                raise LostError(msg, commit.token)
+            pipe.multi()
+            if not stands:
+                self._queue(pipe, commit)
+
+    @asynccontextmanager
+    async def _holding(self, shard: int, token: str) -> AsyncIterator[Any]:
+        """A transaction that takes place only if `token` is in force and nobody touches the shard meanwhile."""
+        owner = self.key(shard, "owner")
         try:
             async with self._redis.pipeline(transaction=True) as pipe:
-                await pipe.watch(owner)
+                await pipe.watch(owner, self.key(shard, "meta"))
                 held: Any = await pipe.get(owner)
-                if held is None or held.decode() != commit.token:
-                    msg = f"shard {commit.shard} belongs to another worker now"
-                    raise LostError(msg)
-                pipe.multi()  # type: ignore[no-untyped-call] # redis leaves it untyped
-                self._queue(pipe, commit)
+                if held is None or held.decode() != token:
+                    msg = f"shard {shard} belongs to another worker now"
+                    raise LostError(msg, held.decode() if held is not None else None)
+                yield pipe
                 await pipe.execute()
         except WatchError as error:
-            msg = f"shard {commit.shard} was taken over by another worker"
-            raise LostError(msg) from error
+            msg = f"shard {shard} was taken over by another worker"
+            raise LostError(msg, token) from error
         except (RedisError, OSError) as error:
             raise _away(error) from error
 
     def _queue(self, pipe: Any, commit: Commit) -> None:
         state, seen = self.key(commit.shard, "state"), self.key(commit.shard, "seen")
         if commit.replace:
-            pipe.delete(state, seen)
+            pipe.delete(state, seen, self.key(commit.shard, "meta"))
         items = list(commit.fields.items())
         for start in range(0, len(items), _FIELDS_PER_CALL):
             pipe.hset(state, mapping=dict(items[start : start + _FIELDS_PER_CALL]))
@@ -141,19 +160,10 @@ class Store:
         Raises:
             UnavailableError: Redis does not answer.
         """
-        owner = self.key(shard, "owner")
-        try:
-            async with self._redis.pipeline(transaction=True) as pipe:
-                await pipe.watch(owner)
-                held: Any = await pipe.get(owner)
-                if held is not None and held.decode() == token:
-                    pipe.multi()  # type: ignore[no-untyped-call] # redis leaves it untyped
-                    pipe.delete(owner)
-                    await pipe.execute()
-        except WatchError:
-            return
-        except (RedisError, OSError) as error:
-            raise _away(error) from error
+        with suppress(LostError):
+            async with self._holding(shard, token) as pipe:
+                pipe.multi()
+                pipe.delete(self.key(shard, "owner"))
 
     async def resend_round(self, *, ask: bool = False) -> int:
         """Number of times a rebuilt shard asked the others to say their totals again; `ask` asks once more."""

@@ -46,6 +46,11 @@ def shown(value: object) -> str:
     return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
 
 
+def got(value: object) -> str:
+    """What a message says of the value that caused it, at its end."""
+    return f" (got {shown(value)})"
+
+
 def converter(target: Target, form: Format) -> Convert | None:
     """What turns a cell that is not blank into the target's value; None when texts go as they are."""
     match target.shape:
@@ -86,7 +91,7 @@ def _moment(value: Any, form: Format) -> Any:
     elif isinstance(value, date) and not isinstance(value, datetime):
         value = datetime.combine(value, time())
     elif not isinstance(value, datetime):
-        msg = f"{shown(value)} is no date and time"
+        msg = f"not a date and time{got(value)}"
         raise InvalidError(msg)
     if value.tzinfo is None and form.zone is not None:
         value = value.replace(tzinfo=form.zone)
@@ -115,9 +120,9 @@ def _parsed(text: str, formats: Sequence[str]) -> datetime:
         try:
             return datetime.fromisoformat(text)
         except ValueError:
-            msg = f"{shown(text)} is no date like 2024-03-31 or 2024-03-31T09:30+08:00: name its format in a mapping"
+            msg = f"not a date like 2024-03-31 or 2024-03-31T09:30+08:00: name its format in a mapping{got(text)}"
             raise InvalidError(msg) from None
-    msg = f"{shown(text)} does not have the format {' or '.join(formats)}"
+    msg = f"not written like the format {' or '.join(formats)}{got(text)}"
     raise InvalidError(msg)
 
 
@@ -134,7 +139,7 @@ def _number_reader(form: Format, *, exact: bool) -> Convert:
         if type(value) is str:
             text = value.replace(form.remove, "").strip() if form.remove else value
             if not pattern.fullmatch(text):
-                msg = f"{shown(value)} is not a number written like {_example(form)}"
+                msg = f"not a number written like {_example(form)}{got(value)}"
                 raise InvalidError(msg)
             if form.thousands:
                 text = text.replace(form.thousands, "")
@@ -167,7 +172,7 @@ def _structure(value: Any, form: Format) -> Any:
         try:
             return json.loads(value, parse_float=Decimal)
         except (ValueError, RecursionError) as error:
-            msg = f"{shown(value)} is not JSON ({error}): for a plain list name its separator by split in a mapping"
+            msg = f"not JSON ({error}): for a plain list name its separator by split in a mapping{got(value)}"
             raise InvalidError(msg) from None
     parts = [part.strip() for part in value.split(form.split)]
     return [{form.item: part} if form.item else part for part in parts if part]

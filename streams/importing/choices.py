@@ -7,7 +7,7 @@ from typing import Any
 
 from schemas.mapping import Test
 from streams.errors import InvalidError
-from streams.importing.cells import Convert, remembering, shown
+from streams.importing.cells import Convert, got, remembering
 from streams.importing.records import Cell
 
 Holds = Callable[[Any], bool]
@@ -71,7 +71,7 @@ def _comparison(column: str, compare: Callable[[Any, Any], bool], bound: Decimal
         try:
             return compare(Decimal(number(value)), bound)
         except (InvalidOperation, TypeError, ValueError):
-            msg = f"column {column!r}: {shown(value)} is no number to compare"
+            msg = f"column {column!r}: not a number to compare{got(value)}"
             raise InvalidError(msg) from None
         except InvalidError as error:
             msg = f"column {column!r}: {error}"

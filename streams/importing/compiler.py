@@ -23,12 +23,13 @@ from schemas.mapping import (
     WhenField,
 )
 from streams.errors import InvalidError, UsageError
-from streams.importing.cells import Format, converter, shown
+from streams.importing.cells import Format, converter, got
 from streams.importing.choices import Holds, all_of, compile_test
 from streams.importing.ids import row_id_prefix, stable_id
 from streams.importing.mapping_file import LoadedMapping
 from streams.importing.months import month_number
 from streams.importing.records import Source
+from streams.importing.rejects import ROW, Origin
 from streams.importing.sources import content_hash
 from streams.importing.targets import Target, targets_of
 
@@ -69,8 +70,8 @@ class Context:
         return Format(self.zone, (), reader.decimal, reader.thousands)
 
 
-def compile_fields(fields: Mapping[str, Form], model: type[BaseModel], context: Context) -> Build:
-    """Closures that fill a model's fields; nested fields are named with a dot.
+def compile_fields(fields: Mapping[str, Form], model: type[BaseModel], context: Context, prefix: str = "") -> Build:
+    """Closures that fill a model's fields; nested fields are named with a dot. Messages begin with the prefix.
 
     Raises:
         UsageError: a constant or default does not fit its field.
@@ -86,7 +87,7 @@ def compile_fields(fields: Mapping[str, Form], model: type[BaseModel], context: 
             inner = {key[len(head) + 1 :]: value for key, value in fields.items() if key.startswith(f"{head}.")}
             reads[head] = _nested(compile_fields(inner, _model(targets[head]), context))
             labels[head] = head
-    return _builder(tuple(reads.items()), labels)
+    return _builder(tuple(reads.items()), {name: prefix + label for name, label in labels.items()})
 
 
 def compile_skip(tests: tuple[Test, ...], context: Context) -> Holds | None:
@@ -113,6 +114,14 @@ def columns_of(form: Form) -> Iterator[str]:
                 yield from columns_of(choice.then)
             if form.otherwise is not None:
                 yield from columns_of(form.otherwise)
+
+
+def takes_row_id(form: Form) -> bool:
+    """Whether the form may give an id that depends on the file."""
+    if isinstance(form, WhenField):
+        inner = [*(choice.then for choice in form.when), form.otherwise]
+        return any(takes_row_id(one) for one in inner if one is not None)
+    return isinstance(form, RowIdField)
 
 
 def label_of(name: str, form: Form) -> str:
@@ -168,8 +177,20 @@ def _fixed(form: ConstantField, target: Target, context: Context) -> Read:
 
 
 def _row_id(form: RowIdField, _target: Target, context: Context) -> Read:
+    if context.source.holds_rejects:
+        return _first_id(form.row_id, context.source.cell(ROW))
     prefix = row_id_prefix(form.row_id, context.content)
     return lambda _values, line: f"{prefix}{line}"
+
+
+def _first_id(prefix: str, cell: Callable[[Any], Any]) -> Read:
+    """The id the row would have had in the file it was first in."""
+
+    def read(values: Any, _line: int) -> str:
+        origin = Origin.parse(cell(values))
+        return f"{row_id_prefix(prefix, origin.content)}{origin.line}"
+
+    return read
 
 
 def _constant(value: Any, target: Target, context: Context) -> Any:
@@ -215,7 +236,7 @@ def _translation(listed: dict[str, Any], otherwise: Callable[[Any], Any] | None)
             return listed[text]
         if otherwise is not None:
             return otherwise(value)
-        msg = f"{shown(value)} is not in the mapping's list of values: add it, or write others: keep"
+        msg = f"not in the mapping's list of values: add it, or write others: keep{got(value)}"
         raise InvalidError(msg)
 
     return translate
@@ -278,14 +299,14 @@ def _month(form: MonthField, target: Target, context: Context) -> Read:
 def _day(parts: tuple[Any, ...], form: MonthField) -> date:
     month = month_number(str(parts[0]), form.month_names)
     if month is None:
-        msg = f"{shown(parts[0])} is no month: list its names by month_names in the mapping"
+        msg = f"not a month: list its names by month_names in the mapping{got(parts[0])}"
         raise InvalidError(msg)
     try:
         if not _YEAR.fullmatch(str(parts[1])):
             raise ValueError
         return date(int(parts[1]), month, int(str(parts[2])) if form.day else 1)
     except ValueError:
-        msg = f"{' '.join(str(part) for part in parts)} is no month and year{' and day' if form.day else ''}"
+        msg = f"not a month and year{' and day' if form.day else ''}{got(' '.join(str(part) for part in parts))}"
         raise InvalidError(msg) from None
 
 

@@ -2,7 +2,7 @@
 
 import csv
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from schemas.mapping import Reader
 from streams.errors import InvalidError, UsageError
 from streams.importing.lines import TextFile
 from streams.importing.records import BadRecord, Cell, Record, Source, cell_reader
+from streams.importing.rejects import OWN_COLUMNS, ROW, Reject, csv_line, renewed, table
 
 _OTHER_DELIMITERS = {";": "';'", "\t": "tab", "|": "'|'", ",": "','"}
 
@@ -54,9 +55,12 @@ class CsvSource(Source):
 
     def __init__(self, path: Path, reader: Reader) -> None:
         self.path = path
-        self._reader = reader
         self._text = TextFile(path, reader.encoding)
         self._delimiter = reader.delimiter or ("\t" if ".tsv" in path.suffixes else ",")
+        self._reader = reader
+        self.holds_rejects = ROW in self._first_cells()
+        if self.holds_rejects:  # their header is the first line, whatever the mapping says about the file they were in
+            self._reader = reader.model_copy(update={"columns": None, "skip_rows": 0})
         self.columns = self._header()
 
     def records(self) -> Iterator[Record | BadRecord]:
@@ -103,6 +107,31 @@ class CsvSource(Source):
         """The record's line or lines."""
         return self._text.bytes_of(record.raw)
 
+    def fingerprint(self, record: Record) -> bytes:
+        """The cells without the blanks around them."""
+        return "\x1f".join([value.strip() for value in record.values]).encode("utf-8", "surrogateescape")
+
+    def rejects(self, rejects: Sequence[Reject]) -> bytes:
+        """CSV with header; lines that cannot be taken apart stay as they came."""
+        header = [*OWN_COLUMNS, *(name for name in self.columns if name not in OWN_COLUMNS)]
+        parts = [self._text.mark, self._text.encoded(self._line(header))]
+        return b"".join(parts + [self._reject(reject) for reject in rejects])
+
+    def _reject(self, reject: Reject) -> bytes:
+        record = reject.record
+        raw = record.raw if isinstance(record, BadRecord) else self.raw(record)
+        if not self.holds_rejects:
+            own = self._line([str(reject.origin), reject.reason]).removesuffix("\n") + self._delimiter
+            end = b"" if raw.endswith((b"\n", self._text.encoded("\n"))) else self._text.encoded("\n")
+            return self._text.encoded(own) + raw + end
+        if isinstance(record, BadRecord):
+            return self._text.bytes_of(renewed(self._text.text_of(raw), reject))
+        _names, (values,) = table(self.columns, [reject])
+        return self._text.bytes_of(self._line(values))
+
+    def _line(self, values: Sequence[str]) -> str:
+        return csv_line(values, self._delimiter, self._reader.quote)
+
     def position(self) -> tuple[int, int]:
         """Bytes read and size of the file."""
         return self._text.position()
@@ -132,6 +161,14 @@ class CsvSource(Source):
         if self._reader.columns is None:
             while next(rows) == []:
                 pass
+
+    def _first_cells(self) -> list[str]:
+        first = next(self._text.lines(), "")
+        try:
+            cells = next(csv.reader([first], delimiter=self._delimiter, quotechar=self._reader.quote), [])
+        except csv.Error:
+            return []
+        return [cell.strip() for cell in cells]
 
     def _header(self) -> tuple[str, ...]:
         feed = _Feed(self._text.lines())

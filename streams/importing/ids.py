@@ -8,7 +8,8 @@ from collections.abc import Sequence
 _NO_WORD = re.compile(r"[\W_]+")
 _SLUG = 40
 _HASH = 10
-_CONTENT = 16
+#: Digits of a content's hash that go into the ids of its rows.
+CONTENT_DIGITS = 16
 
 
 def slug(text: str) -> str:
@@ -46,4 +47,4 @@ def row_id_prefix(prefix: str, content: str) -> str:
         prefix: readable text.
         content: hash of the file's content, hex digits.
     """
-    return f"{prefix}-{content[:_CONTENT]}-" if prefix else f"{content[:_CONTENT]}-"
+    return f"{prefix}-{content[:CONTENT_DIGITS]}-" if prefix else f"{content[:CONTENT_DIGITS]}-"

@@ -1,17 +1,19 @@
 """JSON lines, plain or gzip: one object a line; numbers keep the digits of the file."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from pydantic_core import from_json
+
 from schemas.mapping import Reader
 from streams.errors import InvalidError
+from streams.importing.cells import got
 from streams.importing.lines import TextFile
 from streams.importing.records import BadRecord, Cell, Record, Source, cell_reader
-
-_KINDS = {list: "an array", str: "a text", bool: "true or false", int: "a number", Decimal: "a number"}
+from streams.importing.rejects import ROW, Reject, json_line, renewed
 
 
 def _no_constant(name: str) -> Any:
@@ -34,11 +36,13 @@ class JsonSource(Source):
 
     def __init__(self, path: Path, reader: Reader) -> None:
         self.path = path
-        self._reader = reader
         self._text = TextFile(path, reader.encoding)
+        first = next((line for line in self._text.lines() if line.strip()), "")
+        self.holds_rejects = f'"{ROW}"' in first
+        self._reader = reader.model_copy(update={"skip_rows": 0}) if self.holds_rejects else reader
         self._seen: dict[str, None] = {}
         self._unread: Iterator[Record | BadRecord] | None = self.records()
-        if not any(line.strip() for line in self._text.lines()):
+        if not first:
             msg = f"{path} is empty: nothing to import"
             raise InvalidError(msg)
 
@@ -60,6 +64,21 @@ class JsonSource(Source):
     def raw(self, record: Record) -> bytes:
         """The line."""
         return self._text.bytes_of(record.raw)
+
+    def fingerprint(self, record: Record) -> bytes:
+        """The line without its end."""
+        line: str = record.raw
+        return line.strip().encode("utf-8", "surrogateescape")
+
+    def rejects(self, rejects: Sequence[Reject]) -> bytes:
+        """JSON lines; what is not valid stays as it came."""
+        mark = self._text.mark if self._text.encoding != "utf-8-sig" else b""
+        return mark + b"".join(self._text.bytes_of(self._reject(reject)) for reject in rejects)
+
+    def _reject(self, reject: Reject) -> str:
+        record = reject.record
+        line = self._text.text_of(record.raw) if isinstance(record, BadRecord) else record.raw
+        return renewed(line, reject) if self.holds_rejects else json_line(line, reject)
 
     def position(self) -> tuple[int, int]:
         """Bytes read and size of the file."""
@@ -89,12 +108,21 @@ class JsonSource(Source):
                 f"the line is not {self._reader.encoding}: name the file's encoding in the mapping (reader: encoding)"
             )
         try:
-            value = json.loads(line, parse_float=Decimal, parse_constant=_no_constant)
+            value = json.loads(line.rstrip(), parse_float=Decimal, parse_constant=_no_constant)
         except (ValueError, RecursionError, ArithmeticError) as error:
-            return f"the line is not valid JSON ({error})"
+            return f"not valid JSON ({_cause(line) or error})"
         if isinstance(value, dict):
             return value
-        return f"the line is {_KINDS.get(type(value), 'null')}, not a JSON object"
+        return f"not a JSON object{got(value)}"
+
+
+def _cause(line: str) -> str:
+    """What is wrong, in the words of the parser that reads events from the stream; empty where that one can read it."""
+    try:
+        from_json(line.rstrip())
+    except ValueError as error:
+        return str(error)
+    return ""
 
 
 def _field(values: Mapping[str, Any], column: str) -> Any:

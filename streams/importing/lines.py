@@ -75,8 +75,26 @@ class TextFile:
 
     def bytes_of(self, text: str) -> bytes:
         """The bytes this text was decoded from."""
+        return text.encode(self._plain(), "surrogateescape")
+
+    def text_of(self, data: bytes) -> str:
+        """The reverse of `bytes_of`."""
+        return data.decode(self._plain(), "surrogateescape")
+
+    def encoded(self, text: str) -> bytes:
+        """A text of ours in the file's encoding; signs that it lacks become question marks."""
+        return text.encode(self._plain(), "replace")
+
+    @property
+    def mark(self) -> bytes:
+        """The byte order mark of a file in this encoding; empty where there is none."""
+        if self._wide:
+            return b"\xff\xfe"
+        return b"\xef\xbb\xbf" if self.encoding == "utf-8-sig" else b""
+
+    def _plain(self) -> str:
         encoding = self.encoding if not self._wide else "utf-16-le"
-        return text.encode("utf-8" if encoding == "utf-8-sig" else encoding, "surrogateescape")
+        return "utf-8" if encoding == "utf-8-sig" else encoding
 
     def position(self) -> tuple[int, int]:
         """Bytes of the file read so far, and its size."""

@@ -255,7 +255,7 @@ class PacedProducer(ImportProducer):
             self._ledger.begin(partition, broker.watermarks(self._topic, partition), known.get(partition))
         return partitions
 
-    def send(self, topic: str, key: str, value: bytes, headers: Mapping[str, str] | None = None) -> None:
+    def send(self, topic: str, key: str, value: bytes | None, headers: Mapping[str, str] | None = None) -> None:
         """Queue one message; waits while its partition holds too much that no checkpoint contains.
 
         Raises:
@@ -267,7 +267,7 @@ class PacedProducer(ImportProducer):
             if len(self._shards) >= _KEYS:
                 self._shards.clear()
             place = self._shards[key] = shard_of(key, self._partitions), len(key.encode()) + _OVERHEAD
-        partition, size = place[0], place[1] + len(value)
+        partition, size = place[0], place[1] + len(value or b"")
         if not self._ledger.fits(partition, size):
             self._wait(partition, size)
         self._ledger.send(partition, size)

@@ -19,12 +19,14 @@ from streams.importing.compiler import (
     compile_fields,
     compile_skip,
     label_of,
+    takes_row_id,
 )
 from streams.importing.csv_source import CsvSource
 from streams.importing.job import MODELS, ImportJob, Model, kind_of
 from streams.importing.json_source import JsonSource
 from streams.importing.mapping_file import LoadedMapping, find_mapping, load_mapping
 from streams.importing.records import Source
+from streams.importing.rejects import OWN_COLUMNS
 from streams.importing.sources import open_source
 from streams.importing.targets import Target, targets_of
 from streams.settings import Settings
@@ -69,6 +71,12 @@ class Plan:
     reference: tuple[Rows, ...]
     context: Context
 
+    @property
+    def ids_depend_on_file(self) -> bool:
+        """Whether ids of events depend on the file's content, so that a changed copy of it counts once more."""
+        form = (self.context.loaded.mapping.fields or {}).get("event_id")
+        return form is not None and not self.source.holds_rejects and takes_row_id(form)
+
 
 def prepare(job: ImportJob, settings: Settings) -> Plan:
     """Open the file and compile the mapping.
@@ -106,19 +114,20 @@ def _main_rows(job: ImportJob, context: Context) -> Rows:
     if mapping.fields is None:
         fields = _own_fields(job, context.source)
         if fields is None:
-            return Rows(job.model, lambda values, _line: dict(values), {}, skip)
+            return Rows(job.model, _own_names, {}, skip)
     else:
         fields = mapping.fields
         _check_fields(fields, job.model, ("fields",), context)
     labels = {name: label_of(name, form) for name, form in fields.items()}
-    return Rows(job.model, compile_fields(fields, job.model, context), labels, skip)
+    return Rows(job.model, compile_fields(fields, job.model, context, _refused(job.model)), labels, skip)
 
 
 def _own_fields(job: ImportJob, source: Source) -> dict[str, Form] | None:
     """The file's columns as the fields of the same name; None when each record names its own."""
     if source.columns is None:
         return None
-    fields: dict[str, Form] = {name: ColumnField(column=name) for name in source.columns}
+    names = [name for name in source.columns if not (source.holds_rejects and name in OWN_COLUMNS)]
+    fields: dict[str, Form] = {name: ColumnField(column=name) for name in names}
     for name in fields:
         if (problem := _no_target(name, job.model)) is not None:
             hint = source.delimiter_hint() if isinstance(source, CsvSource) else ""
@@ -133,6 +142,15 @@ def _own_fields(job: ImportJob, source: Source) -> dict[str, Form] | None:
     return fields
 
 
+def _refused(model: Model) -> str:
+    """How the stream begins to say what is wrong."""
+    return f"not a valid {model.kind_name}: "
+
+
+def _own_names(values: Mapping[str, Any], _line: int) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if name not in OWN_COLUMNS}
+
+
 def _reference_rows(entry: shapes.ReferenceRows, index: int, context: Context) -> Rows:
     path = ("reference", index)
     model = MODELS[_kind_at(entry.kind, (*path, "kind"), context)]
@@ -142,7 +160,7 @@ def _reference_rows(entry: shapes.ReferenceRows, index: int, context: Context) -
     _check_fields(entry.fields, model, (*path, "fields"), context)
     _check_tests(entry.skip, (*path, "skip"), context)
     labels = {name: label_of(name, form) for name, form in entry.fields.items()}
-    build = compile_fields(entry.fields, model, context)
+    build = compile_fields(entry.fields, model, context, _refused(model))
     return Rows(model, build, labels, compile_skip(entry.skip, context), _key(entry, context))
 
 

@@ -2,11 +2,14 @@
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date, datetime, time
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from streams.importing.rejects import Reject
 
 #: Reads one column of a record's values.
 Cell = Callable[[Any], Any]
@@ -32,6 +35,8 @@ class BadRecord(NamedTuple):
     line: int
     raw: bytes
     reason: str
+    values: Any = None
+    """Of a table: its cells."""
 
 
 class Source(ABC):
@@ -40,10 +45,12 @@ class Source(ABC):
     Attributes:
         path: the file.
         columns: column names, or None when every record names its own.
+        holds_rejects: whether it holds the wrong rows of another file, each with its origin (`rejects`).
     """
 
     path: Path
     columns: tuple[str, ...] | None
+    holds_rejects: bool = False
 
     @abstractmethod
     def records(self) -> Iterator[Record | BadRecord]:
@@ -61,6 +68,14 @@ class Source(ABC):
     @abstractmethod
     def raw(self, record: Record) -> bytes:
         """The record as text."""
+
+    @abstractmethod
+    def rejects(self, rejects: "Sequence[Reject]") -> bytes:
+        """A file of the same format with these rows, to be mended and imported."""
+
+    @abstractmethod
+    def fingerprint(self, record: Record) -> bytes:
+        """What two rows have in common that say the same, however they are quoted or encoded."""
 
     @abstractmethod
     def position(self) -> tuple[int, int]:

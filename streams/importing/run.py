@@ -4,30 +4,29 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import orjson
 from pydantic_core import to_json
 
 from schemas.events import Event
-from schemas.outputs import DeadLetter
 from schemas.reference import Reference
-from streams.dead_letters import letter_id
 from streams.errors import InvalidError
+from streams.importing import rejects
 from streams.importing.collect import Collector
+from streams.importing.copies import ImportedFile, check_copy, sketch
 from streams.importing.job import ImportJob
 from streams.importing.plan import Plan, prepare
 from streams.importing.records import BadRecord, Record
+from streams.importing.refusals import Refusals, origin_of
 from streams.importing.sinks import NoSink, ServiceSink, Sink
-from streams.importing.summary import ImportSummary, Problem
-from streams.importing.validation import Validator, reason_of
+from streams.importing.summary import ImportSummary
+from streams.importing.validation import Validator
 from streams.settings import Settings
 
 _BATCH = 1_000
-_LETTERS = 500
-_LETTER_BYTES = 16_000_000
 _FIRST = 5
-_PROBLEMS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +34,7 @@ class Progress:
     """How far an import is.
 
     Attributes:
-        stage: `reference` or `rows`.
+        stage: `copies`, `reference` or `rows`.
         done: bytes or rows read in this stage.
         total: bytes or rows of the file.
         accepted: events sent or rows taken so far.
@@ -59,6 +58,8 @@ def run_import(
     settings: Settings,
     *,
     dry_run: bool = False,
+    as_new: bool = False,
+    rejected: Path | None = None,
     progress: Report | None = None,
     sink: Sink | None = None,
 ) -> ImportSummary:
@@ -68,6 +69,8 @@ def run_import(
         job: what to import.
         settings: where the services are.
         dry_run: map and check everything, send nothing, need no service.
+        as_new: send the rows even if most of them came before in another file and their ids depend on the file.
+        rejected: new file for the wrong rows, to be mended and imported by itself; written when there are any.
         progress: told how far it is after every batch; an exception it raises stops the import.
         sink: where everything goes; default the services of `settings`.
 
@@ -76,12 +79,17 @@ def run_import(
         InvalidError: the file is empty or damaged, or all of its first rows are wrong.
         UnavailableError: a service is away; the same import may be repeated, nothing is counted twice.
     """
-    run = _Run(prepare(job, settings), settings, progress, dry_run=dry_run)
+    if rejected is not None:
+        rejects.check_target(rejected, job.file)
+    run = _Run(prepare(job, settings), settings, progress, dry_run=dry_run, keep_rejects=rejected is not None)
     run.sink = sink or (NoSink() if dry_run else ServiceSink(settings, run.wait))
     try:
-        run.all()
+        run.all(as_new=as_new)
     finally:
         run.sink.close()
+    if rejected is not None and (rows := run.refusals.rejects):
+        rejects.write(rejected, run.plan.source.rejects(rows))
+        run.summary.rejected = rejected
     return run.summary
 
 
@@ -90,18 +98,24 @@ class _Run:
 
     sink: Sink
 
-    def __init__(self, plan: Plan, settings: Settings, progress: Report | None, *, dry_run: bool) -> None:
+    def __init__(
+        self, plan: Plan, settings: Settings, progress: Report | None, *, dry_run: bool, keep_rejects: bool
+    ) -> None:
         self.plan = plan
         self.summary = ImportSummary(plan.job.kind, plan.job.file, dry_run=dry_run)
         self._settings = settings
         self._report = progress
         self._stage = "rows"
         self._collector = Collector()
-        self._letters: list[DeadLetter] = []
+        self.refusals = Refusals(plan, self.summary, keep=keep_rejects)
+        self._settled: list[str] = []
         self._bad_rows = 0
+        self._file: ImportedFile | None = None
 
-    def all(self) -> None:
+    def all(self, *, as_new: bool) -> None:
         """Every stage in order."""
+        if self.plan.ids_depend_on_file and not self.summary.dry_run:
+            self._look_for_copies(as_new=as_new)
         if issubclass(self.plan.job.model, Event):
             self._stage = "reference"
             if self.plan.reference:
@@ -114,6 +128,8 @@ class _Run:
             self._publish()
         self.sink.finish()
         self._store()
+        if self._settled and not self.summary.dry_run:
+            self.sink.settle(self._settled)
         self.summary.finish()
         if not self.summary.rows:
             msg = f"{self.plan.job.file} has no rows below its header: nothing to import"
@@ -122,6 +138,20 @@ class _Run:
     def wait(self, note: str | None) -> None:
         """Pass on what the import waits for."""
         self._tell(note)
+
+    def _look_for_copies(self, *, as_new: bool) -> None:
+        """Refuse a changed copy of an imported file before any of its rows is sent."""
+        kind, self._stage = self.plan.job.kind, "copies"
+        known = self.sink.files_before(kind)
+        rows = sketch(self._fingerprints())
+        self._file = ImportedFile(kind, self.plan.context.content, str(self.plan.job.file), rows, datetime.now(UTC))
+        self.summary.note = check_copy(self._file, known, as_new=as_new)
+
+    def _fingerprints(self) -> Iterator[bytes]:
+        fingerprint = self.plan.source.fingerprint
+        for batch in self._batches():
+            yield from (fingerprint(record) for record in batch if isinstance(record, Record))
+            self._tell()
 
     def _derive(self) -> None:
         for batch in self._batches():
@@ -132,8 +162,7 @@ class _Run:
 
     def _take_derived(self, record: Record) -> None:
         for entry, error in self._collector.take_derived(self.plan.reference, record):
-            kind = entry.model.kind_name
-            self._refuse(record.line, self.plan.source.raw(record), f"{kind}: {error}", kind)
+            self.refusals.add(record, str(error), entry.model.kind_name)
 
     def _publish(self) -> None:
         self.summary.reference_rows = self._collector.counts()
@@ -158,32 +187,42 @@ class _Run:
         self.summary.rows += len(batch)
         for record in batch:
             if isinstance(record, BadRecord):
-                self._bad(record.line, record.raw, record.reason)
+                self._settle(record)
+                self._bad(record, record.reason)
                 continue
             try:
                 if skip is not None and skip(record.values):
                     self.summary.skipped += 1
                     continue
+                self._settle(record)
                 rows.append(build(record.values, record.line))
                 records.append(record)
             except InvalidError as error:
-                self._bad(record.line, self.plan.source.raw(record), str(error))
+                self._bad(record, str(error))
         return records, rows
+
+    def _settle(self, record: Record | BadRecord) -> None:
+        """The row of a file of rejects comes again: the letters of its first coming have done their work."""
+        if self.plan.source.holds_rejects and (origin := origin_of(self.plan, record)) is not None:
+            self._settled += origin.letters
 
     def _send(self, topic: str, pairs: Sequence[tuple[Record, Any]]) -> None:
         messages: list[tuple[Event, bytes]] = []
         for record, event in pairs:
             if isinstance(event, InvalidError):
-                self._bad(record.line, self.plan.source.raw(record), str(event))
+                self._bad(record, str(event))
                 continue
             value = to_json(event, exclude_none=True)
             if len(value) > self._settings.max_event_bytes:
                 limit = self._settings.max_event_bytes
                 reason = f"the event has more than {limit} bytes (PULSE_MAX_EVENT_BYTES): shorten its texts"
-                self._bad(record.line, self.plan.source.raw(record), reason)
+                self._bad(record, reason)
                 continue
             messages.append((event, value))
         if messages:
+            if self._file is not None:  # before the first row is on its way: an import may be broken off
+                self.sink.remember(self._file)
+                self._file = None
             self.sink.send(topic, messages)
             self._accepted([value for _event, value in messages])
 
@@ -204,7 +243,7 @@ class _Run:
                 raise row
             self._collector.add(row, record.line)
         except InvalidError as error:
-            self._bad(record.line, self.plan.source.raw(record), str(error))
+            self._bad(record, str(error))
         else:
             self._accepted([to_json(row, exclude_none=True)] if len(self.summary.first) < _FIRST else [b"{}"])
 
@@ -213,31 +252,9 @@ class _Run:
             self.summary.first += [orjson.loads(value) for value in values[: _FIRST - len(self.summary.first)]]
         self.summary.accepted += len(values)
 
-    def _bad(self, line: int, raw: bytes, message: str) -> None:
+    def _bad(self, record: Record | BadRecord, message: str) -> None:
         self._bad_rows += 1
-        self._refuse(line, raw, message, getattr(self.plan.job.model, "topic", self.plan.job.kind))
-
-    def _refuse(self, line: int, raw: bytes, message: str, topic: str) -> None:
-        problem = Problem(line, message)
-        self.summary.count(reason_of(message), problem)
-        if self.summary.dry_run:
-            if len(self.summary.problems) < _PROBLEMS:
-                self.summary.problems.append(problem)
-            return
-        self._letters.append(
-            DeadLetter(
-                dead_letter_id=letter_id("import", topic, self.plan.context.content, line, raw),
-                at=datetime.now(UTC),
-                origin="import",
-                topic=topic,
-                file=str(self.plan.job.file),
-                line=line,
-                raw=raw,
-                step="import",
-                error_class="InvalidError",
-                message=message,
-            )
-        )
+        self.refusals.add(record, message, getattr(self.plan.job.model, "topic", self.plan.job.kind))
 
     def _stop_if_all_wrong(self) -> None:
         limit = self._settings.dead_letter_limit
@@ -251,11 +268,10 @@ class _Run:
         raise InvalidError(msg)
 
     def _store(self, *, only_full: bool = False) -> None:
-        if only_full and not (self.summary.accepted and len(self._letters) >= _LETTERS):
+        if only_full and not self.summary.accepted:
             return
-        if self._letters:
-            self.sink.store(self._letters)
-            self._letters = []
+        if letters := self.refusals.letters(only_full=only_full):
+            self.sink.store(letters)
 
     def _batches(self) -> Iterator[list[Record | BadRecord]]:
         records = self.plan.source.records()

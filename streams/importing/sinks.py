@@ -11,6 +11,8 @@ from schemas.reference import Reference
 from streams import dead_letters, references
 from streams.clickhouse import connect
 from streams.errors import UsageError
+from streams.importing import copies
+from streams.importing.copies import ImportedFile
 from streams.importing.pacing import ImportProducer, PacedProducer, RedisCheckpoints
 from streams.settings import Settings
 from streams.topics import HEADER_EVENT_ID
@@ -31,6 +33,15 @@ class Sink(Protocol):
     def store(self, letters: Sequence[DeadLetter]) -> None:
         """Set bad rows aside."""
 
+    def settle(self, letters: Sequence[str]) -> None:
+        """Mark letters replayed: their rows came again."""
+
+    def files_before(self, kind: str) -> Sequence[ImportedFile]:
+        """Files of this kind imported before whose ids depend on the file."""
+
+    def remember(self, file: ImportedFile) -> None:
+        """Note such a file."""
+
     def finish(self) -> None:
         """Wait until everything has arrived."""
 
@@ -49,6 +60,16 @@ class NoSink:
 
     def store(self, letters: Sequence[DeadLetter]) -> None:
         """Drop the letters."""
+
+    def settle(self, letters: Sequence[str]) -> None:
+        """There are none."""
+
+    def files_before(self, kind: str) -> Sequence[ImportedFile]:
+        """None is known."""
+        return ()
+
+    def remember(self, file: ImportedFile) -> None:
+        """Nothing was sent."""
 
     def finish(self) -> None:
         """There is nothing to wait for."""
@@ -101,6 +122,31 @@ class ServiceSink:
             UnavailableError: ClickHouse does not answer.
         """
         dead_letters.store(self._clickhouse(), letters)
+
+    def settle(self, letters: Sequence[str]) -> None:
+        """Mark letters replayed.
+
+        Raises:
+            UnavailableError: ClickHouse does not answer.
+        """
+        dead_letters.settle(self._clickhouse(), letters)
+
+    def files_before(self, kind: str) -> Sequence[ImportedFile]:
+        """Files in ClickHouse.
+
+        Raises:
+            UnavailableError: ClickHouse does not answer.
+        """
+        return () if self._settings.clickhouse_url is None else copies.read(self._clickhouse(), kind)
+
+    def remember(self, file: ImportedFile) -> None:
+        """Note a file in ClickHouse.
+
+        Raises:
+            UnavailableError: ClickHouse does not answer.
+        """
+        if self._settings.clickhouse_url is not None:
+            copies.remember(self._clickhouse(), file)
 
     def finish(self) -> None:
         """Wait until the broker has all events.

@@ -46,6 +46,8 @@ class ImportSummary:
         problems: the first wrong rows, for a dry run.
         first: the first mapped events or rows, for a dry run.
         seconds: duration.
+        note: what somebody should know about the file; None for nothing.
+        rejected: file that the wrong rows were written to; None when there is none.
     """
 
     kind: str
@@ -61,6 +63,8 @@ class ImportSummary:
     problems: list[Problem] = field(default_factory=list)
     first: list[Any] = field(default_factory=list)
     seconds: float = 0.0
+    note: str | None = None
+    rejected: Path | None = None
     _started: float = field(default_factory=perf_counter, repr=False)
 
     @property
@@ -94,7 +98,7 @@ class ImportSummary:
             "file": str(self.file),
             "dry_run": self.dry_run,
             "rows": self.rows,
-            "accepted": self.accepted,
+            "sent": self.accepted,
             "skipped": self.skipped,
             "dead_lettered": self.dead_lettered,
             "reference_rows": self.reference_rows,
@@ -105,6 +109,8 @@ class ImportSummary:
             ],
             "problems": [_plain(problem) for problem in self.problems],
             "first": self.first,
+            "note": self.note,
+            "rejected": None if self.rejected is None else str(self.rejected),
             "seconds": round(self.seconds, 3),
             "rows_per_s": round(self.rows_per_s),
             "peak_memory_bytes": peak_memory_bytes(),

@@ -1,8 +1,9 @@
 """Parquet and XLSX: rows of typed cells."""
 
+import io
 import warnings
 import zipfile
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,15 @@ from typing import Any
 import openpyxl
 import pyarrow as pa
 import pyarrow.parquet as pq
+from openpyxl.cell import WriteOnlyCell
+from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
 from openpyxl.utils.exceptions import InvalidFileException
 
 from schemas.mapping import Reader
 from streams.errors import InvalidError, UsageError
 from streams.importing.csv_source import checked_header
 from streams.importing.records import BadRecord, Cell, Record, Source, cell_reader, row_text
+from streams.importing.rejects import OWN_COLUMNS, ROW, Reject, table
 
 _EXCEL_ERRORS = frozenset({"#NULL!", "#DIV/0!", "#VALUE!", "#REF!", "#NAME?", "#NUM!", "#N/A", "#GETTING_DATA"})
 _ROWS = 1_000
@@ -40,6 +44,10 @@ class _TableSource(Source):
         """The row as a JSON object."""
         return row_text(self.columns, record.values)
 
+    def fingerprint(self, record: Record) -> bytes:
+        """The cells as texts."""
+        return "\x1f".join(["" if value is None else str(value).strip() for value in record.values]).encode()
+
     def position(self) -> tuple[int, int]:
         """Rows read and rows in the file."""
         return self._done, self._total
@@ -61,6 +69,7 @@ class ParquetSource(_TableSource):
         with self._open() as file:
             self._total = file.metadata.num_rows
             self.columns = checked_header(path, list(file.schema_arrow.names))
+        self.holds_rejects = ROW in self.columns
         if not self._total:
             msg = f"{path} has no rows: nothing to import"
             raise InvalidError(msg)
@@ -73,6 +82,19 @@ class ParquetSource(_TableSource):
                 for values in zip(*(_values(column) for column in batch.columns), strict=True):
                     self._done += 1
                     yield Record(self._done, None, values)
+
+    def rejects(self, rejects: Sequence[Reject]) -> bytes:
+        """Parquet with the types of this file."""
+        names, rows = table(self.columns, rejects)
+        with self._open() as file:
+            types = {field.name.strip(): field.type for field in file.schema_arrow}
+        columns = [
+            pa.array([row[index] for row in rows], pa.string() if name in OWN_COLUMNS else types[name])
+            for index, name in enumerate(names)
+        ]
+        out = io.BytesIO()
+        pq.write_table(pa.Table.from_arrays(columns, names), out)
+        return out.getvalue()
 
     def _open(self) -> Any:
         try:
@@ -99,10 +121,11 @@ class XlsxSource(_TableSource):
 
     def __init__(self, path: Path, reader: Reader) -> None:
         super().__init__(path, reader)
+        self.holds_rejects = ROW in map(_name, self._row_below(0) or ())
+        if self.holds_rejects:  # their header is the first row, whatever the mapping says about the file they were in
+            self._reader = reader = reader.model_copy(update={"columns": None, "skip_rows": 0})
         self._first = reader.skip_rows + (1 if reader.columns is None else 0)
-        rows = self._rows()
-        head = next((row for number, row in rows if number > reader.skip_rows), None)
-        rows.close()
+        head = self._row_below(reader.skip_rows)
         if head is None:
             msg = f"{path} is empty: nothing to import"
             raise InvalidError(msg)
@@ -119,7 +142,8 @@ class XlsxSource(_TableSource):
                 continue
             if len(values) > width:
                 reason = f"the row has {len(values)} cells where the header has {width}: name every column"
-                yield BadRecord(number, row_text((*self.columns, *map(str, range(width, len(values)))), values), reason)
+                text = row_text((*self.columns, *map(str, range(width, len(values)))), values)
+                yield BadRecord(number, text, reason, values)
             else:
                 yield Record(number, None, values + (None,) * (width - len(values)))
 
@@ -135,6 +159,23 @@ class XlsxSource(_TableSource):
             return value
 
         return checked
+
+    def rejects(self, rejects: Sequence[Reject]) -> bytes:
+        """A workbook with one sheet, named as the mapping or the file names it."""
+        book = openpyxl.Workbook(write_only=True)
+        sheet = book.create_sheet(self._reader.sheet or "rejected")
+        names, rows = table(self.columns, rejects)
+        for row in (names, *rows):
+            sheet.append([_literal(sheet, value) for value in row])
+        out = io.BytesIO()
+        book.save(out)
+        return out.getvalue()
+
+    def _row_below(self, number: int) -> tuple[Any, ...] | None:
+        rows = self._rows()
+        found = next((row for at, row in rows if at > number), None)
+        rows.close()
+        return found
 
     def _rows(self) -> Generator[tuple[int, tuple[Any, ...]]]:
         with warnings.catch_warnings():
@@ -166,6 +207,15 @@ def _trimmed(row: tuple[Any, ...]) -> tuple[Any, ...]:
     while end and (row[end - 1] is None or row[end - 1] == ""):
         end -= 1
     return row[:end]
+
+
+def _literal(sheet: Any, value: Any) -> Any:
+    """A cell that holds just this: a text that begins with = is no formula."""
+    if not isinstance(value, str):
+        return value
+    cell = WriteOnlyCell(sheet, ILLEGAL_CHARACTERS_RE.sub(" ", value))
+    cell.data_type = "s"
+    return cell
 
 
 def _name(value: Any) -> str:

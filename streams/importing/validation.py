@@ -1,15 +1,18 @@
-"""Rows validated in batches; what is wrong with one is said in the words of the file."""
+"""Rows validated in batches; what is wrong with one is said as on the stream, with the columns of the file."""
 
+import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
+from pydantic_core.core_schema import ErrorType
 
+from agents.intake.decode import describe
 from streams.errors import InvalidError
-from streams.importing.cells import shown
 
-_QUOTED = (str, int, float)
+_KNOWN: frozenset[str] = frozenset(get_args(ErrorType))
+_GOT = re.compile(r" \(got .*?\)(?=; |$)")
 
 
 class Validator:
@@ -22,6 +25,7 @@ class Validator:
 
     def __init__(self, model: type[BaseModel], labels: Mapping[str, str]) -> None:
         self._labels = labels
+        self._kind: str = getattr(model, "kind_name", model.__name__.lower())
         self._one = TypeAdapter(model)
         self._many = TypeAdapter(list[model])  # type: ignore[valid-type]
 
@@ -51,34 +55,33 @@ class Validator:
             return error
 
     def _translated(self, error: ValidationError) -> InvalidError:
+        """In the words that refuse the same event on the stream, the fields named with their columns."""
         details = error.errors(include_url=False)
-        more = f" (and {len(details) - 1} more)" if len(details) > 1 else ""
-        return InvalidError(self._explained(details[0]) + more)
+        lines = [_relabelled(detail, self._label(detail)) for detail in details]
+        named = ValidationError.from_exception_data(error.title, lines)
+        message = describe(self._kind, named)
+        if any(detail["type"] == "timezone_aware" for detail in details):
+            message += "; or name the time_zone in a mapping"
+        return InvalidError(message)
 
-    def _explained(self, detail: ErrorDetails) -> str:
+    def _label(self, detail: ErrorDetails) -> tuple[str | int, ...]:
         place = ".".join(str(part) for part in detail["loc"])
         label = self._labels.get(place) or self._labels.get(str(detail["loc"][0]) if detail["loc"] else "", place)
-        if detail["type"] == "missing":
-            return f"{label}: is blank or missing"
-        if detail["type"] == "extra_forbidden":
-            return f"{label}: unknown field"
-        if detail["type"] == "timezone_aware":
-            return f"{label}: {shown(detail['input'])} has no offset: write +08:00, or name the time_zone in a mapping"
-        message = detail["msg"].removeprefix("Value error, ").removeprefix("Input ")
-        value = f", got {shown(detail['input'])}" if isinstance(detail["input"], _QUOTED) else ""
-        return f"{label}: {message}{value}" if label else f"{message}{value}"
+        return (label,) if label else ()
+
+
+def _relabelled(detail: ErrorDetails, label: tuple[str | int, ...]) -> InitErrorDetails:
+    kind: Any = detail["type"]
+    if kind not in _KNOWN:
+        kind = PydanticCustomError(kind, detail["msg"])
+    return InitErrorDetails(type=kind, loc=label, input=detail["input"], ctx=detail.get("ctx", {}))
 
 
 def reason_of(message: str) -> str:
     """The message without the values of the row: what examples are counted under.
 
     Example:
-        >>> reason_of("amount (column 'Sales'): '12x' is not a number written like 1234.5")
-        "amount (column 'Sales'): … is not a number written like 1234.5"
+        >>> reason_of("amount (column 'Sales'): not a number written like 1234.5 (got '12x')")
+        "amount (column 'Sales'): not a number written like 1234.5"
     """
-    place, colon, rest = message.partition(": ")
-    if not colon:
-        return message
-    if rest.startswith("'") and (end := rest.rfind("' ")) > 0:
-        rest = "…" + rest[end + 1 :]
-    return f"{place}: {rest.partition(', got ')[0]}"
+    return _GOT.sub("", message)

@@ -61,6 +61,8 @@ async def _run(folder: DataFolder, options: argparse.Namespace, passwords: dict[
         found, close = await _start_clickhouse(folder.path / "clickhouse", options.clickhouse_port, passwords)
         urls |= found
     folder.announce(urls)
+    if "kafka" in options.services:  # said by a broker that stays, not before the line that says why nothing started
+        sys.stderr.write(f"{importlib.import_module(_MODULES['kafka']).LIMITS}\n")
     _say(urls)
     _stop_without_parent(stop)
     await stop.wait()
@@ -77,7 +79,6 @@ def _load(services: Sequence[str]) -> None:
 
 def _start_kafka() -> dict[str, Any]:
     broker = importlib.import_module(_MODULES["kafka"])
-    sys.stderr.write(f"{broker.LIMITS}\n")
     _KEPT.append(running := broker.LocalBroker())
     return {
         "kafka_url": running.url,

@@ -13,6 +13,8 @@ from streams.errors import UnavailableError, UsageError
 from streams.settings import Settings
 from streams.supervisor.services import open_services, with_urls
 
+_ANNOUNCED = "local.json"
+
 
 @contextmanager
 def clickhouse(settings: Settings, data: Path | None, *, writer: bool) -> Iterator[Client]:
@@ -53,6 +55,23 @@ def announced(settings: Settings, data: Path | None) -> Settings:
     return with_urls(settings, _local_json(data or settings.data))
 
 
+def running(settings: Settings, data: Path | None) -> Settings:
+    """Settings of a command that sends something: completed by a running `pulse up` on `data`.
+
+    Raises:
+        UsageError: `data` is named, but nothing runs there.
+    """
+    if data is None or settings.kafka_url is not None:
+        return announced(settings, data)
+    if not data.is_dir():
+        msg = f"{data} is no folder: name the one a running `pulse up` uses with --data"
+        raise UsageError(msg)
+    if not (data / _ANNOUNCED).is_file():
+        msg = f"no `pulse up` runs on {data}: start `pulse up --data {data}` first"
+        raise UsageError(msg)
+    return announced(settings, data)
+
+
 def _at(settings: Settings, data: Path | None) -> Settings:
     folder = data or settings.data
     if not folder.is_dir():
@@ -83,7 +102,7 @@ def _running(settings: Settings, data: Path | None, *, writer: bool) -> Client |
 
 def _local_json(folder: Path) -> dict[str, Any]:
     try:
-        urls = json.loads((folder / "local.json").read_text())
+        urls = json.loads((folder / _ANNOUNCED).read_text())
     except (OSError, ValueError):
         return {}
     return urls if isinstance(urls, dict) else {}

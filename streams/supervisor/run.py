@@ -11,7 +11,7 @@ from typing import Any
 
 import structlog
 
-from streams import light_policy, lights_view, migrate, policies
+from streams import dead_letters, light_policy, lights_view, migrate, policies
 from streams.clickhouse import connect
 from streams.errors import PulseError, UnavailableError, UsageError
 from streams.importing import ImportJob
@@ -124,7 +124,7 @@ class Run:
             imports, simulating = self._feed(settings, view, pool, services)
             self._finish(pool)
             summary = self._summary(self._read(view).since(before), pool, imports, simulating)
-            return replace(summary, lights=_lights(settings))
+            return replace(summary, lights=_lights(settings), open_letters=_open_letters(settings))
 
     def _pool(self, settings: Settings) -> tuple[WorkerPool, tuple[int, ...]]:
         folder = log_folder(settings)
@@ -245,6 +245,14 @@ def _lights(settings: Settings) -> lights_view.Counts:
     """Lights by colour."""
     with closing(connect(settings.clickhouse_url)) as client:
         return lights_view.counts(client, lights_view.today(settings.time_zone))
+
+
+def _open_letters(settings: Settings) -> int | None:
+    try:
+        with closing(connect(settings.clickhouse_url)) as client:
+            return dead_letters.count_open(client)
+    except UnavailableError:
+        return None
 
 
 def log_folder(settings: Settings) -> Path:

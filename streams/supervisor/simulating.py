@@ -1,6 +1,5 @@
 """The simulation of a run, in a thread, so that the workers stay watched meanwhile."""
 
-import threading
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -9,6 +8,7 @@ import structlog
 from streams.settings import Settings
 from streams.simulator.run import LiveRun, StopSimulationError, Told
 from streams.simulator.world import COMPANY_ZONE, Plan, running_quarter
+from streams.supervisor.background import Background
 
 LABELS = "simulation-labels.json"
 #: A company that `pulse up` fast-forwards through a running quarter within a minute on two cores.
@@ -42,7 +42,7 @@ def ongoing(*, seed: int, reps: int, speed: float | None, now: datetime) -> Ongo
     return Ongoing(Plan(start, min(morning, now), seed, reps), speed)
 
 
-class Simulating(threading.Thread):
+class Simulating(Background):
     """Sends a simulation and remembers how far it is.
 
     Args:
@@ -51,50 +51,33 @@ class Simulating(threading.Thread):
         go_on: whether to go on after the past.
 
     Attributes:
-        error: what ended it early, if anything did.
-        status: what is going on, for a status line.
         reference_rows: published so far.
     """
 
+    stop_error = StopSimulationError
+
     def __init__(self, ongoing: Ongoing | None, settings: Settings, *, go_on: bool) -> None:
-        super().__init__(name="simulator", daemon=True)
-        self.error: Exception | None = None
-        self.status = ""
+        super().__init__("simulator")
         self.reference_rows = 0
         self._ongoing = ongoing
         self._settings = settings
         self._go_on = go_on
         self._is_live = False
-        self._stop_asked = threading.Event()
 
     @property
     def is_busy(self) -> bool:
         """Whether events of the past are still being sent."""
         return self.is_alive() and not self._is_live
 
-    def run(self) -> None:
+    def work(self) -> None:
         """Send everything."""
         if self._ongoing is None:
             return
         plan, speed = self._ongoing.plan, self._ongoing.speed if self._go_on else None
-        try:
-            LiveRun(plan, self._settings, self._tell, speed=speed, labels=self._settings.data / LABELS).run()
-        except StopSimulationError:
-            pass
-        except Exception as error:  # handed to the main thread, which raises it
-            self.error = error
-        finally:
-            self.status = ""
-
-    def stop(self, timeout_s: float = 5.0) -> None:
-        """End it; a send that hangs is left behind."""
-        self._stop_asked.set()
-        if self.is_alive():
-            self.join(timeout_s)
+        LiveRun(plan, self._settings, self._tell, speed=speed, labels=self._settings.data / LABELS).run()
 
     def _tell(self, told: Told) -> None:
-        if self._stop_asked.is_set():
-            raise StopSimulationError
+        self.check()
         self.reference_rows = told.reference_rows
         if told.is_live and not self._is_live:
             self._is_live = True

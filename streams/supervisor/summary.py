@@ -27,6 +27,8 @@ class Summary:
     """Rows published as reference data."""
     file_dead_letters: int = 0
     """Rows of files that never became an event."""
+    open_letters: int | None = None
+    """Dead letters that wait for somebody, of this run and before; None when nobody could be asked."""
     imports: list[dict[str, Any]] = field(default_factory=list)
     lights: Counts = field(default_factory=lambda: Counts({}, {}))
     """Alert lights by colour."""
@@ -50,6 +52,7 @@ class Summary:
             "duplicates": self.progress.duplicates,
             "conflicts": self.progress.conflicts,
             "dead_letters": self.dead_letters,
+            "dead_letters_open": self.open_letters,
             "held": self.progress.held,
             "reference_rows": self.reference_rows,
             "lights": self.lights.running,
@@ -69,8 +72,8 @@ class Summary:
             ("accepted", f"{self.progress.total_accepted:,}{f' ({kinds})' if kinds else ''}"),
             ("duplicates", f"{self.progress.duplicates:,}"),
             ("conflicts", f"{self.progress.conflicts:,}"),
-            ("dead letters", f"{self.dead_letters:,}{self._hint()}"),
-            ("reference rows", f"{self.reference_rows:,}"),
+            ("dead letters", f"{self.dead_letters:,}{self._open()}"),
+            *([("reference rows", f"{self.reference_rows:,}")] if self.reference_rows else []),
             ("time", f"{self.seconds:.1f} s, {self.events_per_s:,.0f} events/s"),
             ("peak memory", f"{_mib(self.workers_peak_bytes)} workers, {_mib(self.total_peak_bytes)} in all"),
         ]
@@ -83,8 +86,12 @@ class Summary:
             rows.append(("restarts", f"{self.restarts} after a worker crashed"))
         return "\n".join(f"{name:<15} {text}" for name, text in rows)
 
-    def _hint(self) -> str:
-        return ": `pulse dead-letters list` shows them" if self.dead_letters else ""
+    def _open(self) -> str:
+        """What `pulse dead-letters list` shows: letters of earlier runs and of `pulse import` beside this run too."""
+        if not self.dead_letters and not self.open_letters:
+            return ""
+        waiting = "" if self.open_letters is None else f", {self.open_letters:,} open in all"
+        return f" in this run{waiting}: `pulse dead-letters list` shows them"
 
 
 def _mib(size: int) -> str:

@@ -1,13 +1,16 @@
 """Wrong input at the command line: one line that says what to do, the right exit status, nothing left behind."""
 
+import gzip
 import os
 import socket
 from pathlib import Path
 
 import pytest
-from commands import MAPPING, ROOT, pulse
+from commands import MAPPING, ROOT, pulse, pulse_here
 
 from streams import local
+
+SALES = b"event_id,occurred_at,source,rep_id,institution_id,product_id,quantity,amount"
 
 
 def test_the_tables_of_an_empty_database_are_empty(migrated: Path) -> None:
@@ -77,6 +80,54 @@ def test_wrong_usage(arguments: tuple[str, ...], message: str, tmp_path: Path) -
     assert not (tmp_path / "data").exists()
 
 
+def test_an_unknown_setting_is_told_and_nothing_else_changes() -> None:
+    result = pulse("sql", " ; ", PULSE_PARTITONS="3")
+    assert "the statement is empty" in result.complaint(2)
+    assert "note: PULSE_PARTITONS is no setting and has no effect: did you mean PULSE_PARTITIONS?\n" in result.err
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "code", "message"),
+    [
+        ("f.csv", b"", 1, "is empty: nothing to import"),
+        ("f.csv", SALES + b"\n", 1, "has no rows below its header: nothing to import"),
+        ("f.csv.gz", gzip.compress(SALES * 9)[:-9], 1, "is a damaged gzip file"),
+        ("f.xlsx", b"no workbook", 1, "is not an Excel workbook"),
+        ("f.parquet", b"no parquet", 1, "is not a Parquet file"),
+        ("f.pdf", b"x", 2, "is of no format that can be imported"),
+        ("f.csv", b"event_id,source\n1,2\n", 2, "has no column occurred_at"),
+        ("f.csv", None, 2, "does not exist: check the path"),
+    ],
+)
+def test_files_that_cannot_be_imported(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, content: bytes | None, code: int, message: str
+) -> None:
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    for more in ((), ("--dry-run",)):
+        assert message in pulse_here(capsys, "import", "sale", tmp_path / name, *more).complaint(code)
+
+
+def test_all_rows_wrong_is_a_failure_and_some_are_not(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    row = b"e%d,2024-01-01T00:00:00Z,s,r,i,p,1,%s\n"
+    (tmp_path / "f.csv").write_bytes(SALES + b"\n" + row % (1, b"x") + row % (2, b"1"))
+    result = pulse_here(capsys, "import", "sale", tmp_path / "f.csv", "--dry-run")
+    assert (result.code, "1 of 2 rows would be sent as sale" in result.text) == (0, True)
+    assert "to mend wrong rows: import once more with --rejected FILE" in result.text
+    (tmp_path / "f.csv").write_bytes(SALES + b"\n" + row % (1, b"x"))
+    assert pulse_here(capsys, "import", "sale", tmp_path / "f.csv", "--dry-run").code == 1
+
+
+@pytest.mark.parametrize("command", [("import", "sale", "x.csv"), ("simulate",), ("dead-letters", "replay", "ab")])
+def test_a_data_folder_on_which_nothing_runs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], command: tuple[str, ...]
+) -> None:
+    missing = pulse_here(capsys, *command, "--data", tmp_path / "x").complaint(2)
+    assert missing == f"pulse: {tmp_path / 'x'} is no folder: name the one a running `pulse up` uses with --data"
+    idle = pulse_here(capsys, *command, "--data", tmp_path).complaint(2)
+    assert idle == f"pulse: no `pulse up` runs on {tmp_path}: start `pulse up --data {tmp_path}` first"
+
+
 def test_a_wrong_setting() -> None:
     assert "PULSE_PARTITIONS is wrong" in pulse("sql", "SELECT 1", PULSE_PARTITIONS="many").complaint(2)
 
@@ -86,6 +137,13 @@ def test_help_lists_every_command() -> None:
     assert result.code == 0
     for name in ("up", "import", "sql", "dead-letters", "worker", "migrate"):
         assert f"\n  {name} " in result.text
+
+
+@pytest.mark.parametrize("group", [(), ("dead-letters",), ("policy",), ("targets",), ("topics",)])
+def test_lists_of_commands_hold_whole_sentences(capsys: pytest.CaptureFixture[str], group: tuple[str, ...]) -> None:
+    listed = pulse_here(capsys, *group, "--help").text.split("Commands:\n")[1].splitlines()
+    assert listed
+    assert [line for line in listed if not line.endswith(".") or line.endswith("..")] == []
 
 
 def test_a_column_the_mapping_does_not_find(tmp_path: Path) -> None:
@@ -100,8 +158,9 @@ def test_a_column_the_mapping_does_not_find(tmp_path: Path) -> None:
 def test_a_mistake_in_the_kpis(tmp_path: Path) -> None:
     text = (ROOT / "policies" / "kpis.yaml").read_text().replace("    aggregate: sum", "    aggregate: sam", 1)
     (tmp_path / "kpis.yaml").write_text(text)
+    line = 1 + text[: text.index("aggregate: sam")].count("\n")
     result = pulse("up", "--data", tmp_path / "data", PULSE_POLICIES=str(tmp_path))
-    assert f"{tmp_path / 'kpis.yaml'}:14:16: kpis.sales_amount.aggregate" in result.complaint(2)
+    assert f"{tmp_path / 'kpis.yaml'}:{line}:16: kpis.sales_amount.aggregate" in result.complaint(2)
 
 
 def test_a_port_in_use(tmp_path: Path) -> None:
@@ -111,6 +170,7 @@ def test_a_port_in_use(tmp_path: Path) -> None:
         port = taken.getsockname()[1]
         result = pulse("up", "--data", tmp_path, "--clickhouse-port", port)
     message = result.complaint(2)
+    assert "lives in memory" not in result.err  # nothing started that could
     assert f"port {port}" in message
     assert "--clickhouse-port" in message
 

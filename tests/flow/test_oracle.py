@@ -67,7 +67,7 @@ def test_a_visit_counts_once_for_each_product_and_each_line() -> None:
     details = [{"product_id": "P1"}, {"product_id": "P2"}, {"product_id": "P1"}]
     at = "2025-02-01T10:00:00+08:00"
     result = expected([message("visits", "1", at, check_in_at=at, details=details)], REFERENCES)
-    found = {key[4:]: figures.numerator for key, figures in result.kpi_cells.items() if key[1] == "month"}
+    found = {key[4:]: figures.numerator for key, figures in result.kpi_cells.items() if key[:2] == ("visits", "month")}
     assert found == {("all", ""): 1, ("product", "P1"): 1, ("product", "P2"): 1, ("line", "L1"): 1}
 
 
@@ -109,7 +109,7 @@ def test_what_cannot_be_used_is_dead() -> None:
 def test_empty_tables_are_found_out() -> None:
     one = company(1, 200)
     wanted = expected(one.messages, one.references)
-    empty = Tables({table: [] for table in (*wanted.events, "dead_letters", "kpi_cells", "node_totals")})
+    empty = Tables({table: [] for table in (*wanted.events, "call_counts", "dead_letters", "kpi_cells", "node_totals")})
     assert {problem.partition(":")[0] for problem in mistakes(empty, wanted)} == set(empty.rows)
     assert empty.differences(empty) == []
 

@@ -41,13 +41,14 @@ def test_the_newest_figure_of_a_rep_with_the_team_at_the_end_of_the_period(datab
     cell(database, rep_id="R1", period="rolling_28_days", period_start=date(1970, 1, 1), value=None)
 
     query = (
-        "SELECT period, period_end, value, rep_name, team_name, company_name FROM kpi_progress_by_rep ORDER BY period"
+        "SELECT period, period_start, period_end, value, rep_name, team_name, company_name "
+        "FROM kpi_progress_by_rep ORDER BY period"
     )
     assert database.query(query).result_rows == [
-        ("month", date(2024, 3, 31), 90, "王芳", "一组", "公司"),
-        ("quarter", date(2024, 3, 31), 1, "王芳", "一组", "公司"),
-        ("rolling_28_days", None, None, "王芳", "二组", "公司"),
-        ("year", date(2024, 12, 31), 1, "王芳", "二组", "公司"),
+        ("month", MARCH, date(2024, 3, 31), 90, "王芳", "一组", "公司"),
+        ("quarter", date(2024, 1, 1), date(2024, 3, 31), 1, "王芳", "一组", "公司"),
+        ("rolling_28_days", None, None, None, "王芳", "二组", "公司"),
+        ("year", date(2024, 1, 1), date(2024, 12, 31), 1, "王芳", "二组", "公司"),
     ]
 
 
@@ -65,9 +66,16 @@ def test_the_newest_figure_of_a_node(database: Client) -> None:
     publish(database, COMPANY, "ops")
     cell(database, "node_totals", node_id="T1", node_level="team", version=2, value=Decimal("0.000001"))
     cell(database, "node_totals", node_id="T1", node_level="team", version=1, value=Decimal(7))
+    rolling = {"period": "rolling_28_days", "period_start": date(1970, 1, 1)}
+    cell(database, "node_totals", node_id="T1", node_level="team", **rolling)
 
-    query = "SELECT node_id, node_level, node_name, parent_id, value FROM kpi_progress_by_node"
-    assert database.query(query).result_rows == [("T1", "team", "一组", "C", Decimal("0.000001"))]
+    query = (
+        "SELECT node_id, node_level, node_name, parent_id, value FROM kpi_progress_by_node WHERE period_start = %(m)s"
+    )
+    found = database.query(query, parameters={"m": MARCH}).result_rows
+    assert found == [("T1", "team", "一组", "C", Decimal("0.000001"))]
+    query = "SELECT period FROM kpi_progress_by_node WHERE period_start IS NULL"
+    assert database.query(query).result_rows == [("rolling_28_days",)]
 
 
 def test_open_dead_letters_are_those_nobody_replayed(database: Client) -> None:

@@ -14,7 +14,7 @@ from pydantic import SecretStr
 
 from schemas.reference import CallPlan, Institution, OrganisationNode, Rep
 from schemas.rows import REFERENCE_TABLES, Table
-from streams import local
+from streams import local, references
 from streams.errors import InvalidError, UnavailableError
 from streams.references import announce, load, newest_version, publish
 
@@ -50,6 +50,29 @@ def test_a_correction_counts_and_the_old_text_stays(database: Client) -> None:
     assert [row.name for row in load(database)["rep"]] == ["王芳", "李雷"]
     assert counts(database, "reps") == 3
     assert counts(database, "reps_history") == 2
+
+
+def test_two_publications_at_the_same_moment_get_numbers_of_their_own(
+    database: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append = references._append
+
+    def slowly(*arguments: Any) -> None:
+        monkeypatch.setattr(references, "_append", append)
+        assert publish(database, [Rep(rep_id="R2", name="second")], "other import") == 1
+        append(*arguments)
+
+    monkeypatch.setattr(references, "_append", slowly)
+    assert publish(database, [Rep(rep_id="R1", name="first")], "one import") == newest_version(database) == 2
+    assert [row.rep_id for row in load(database)["rep"]] == ["R1", "R2"]
+
+
+def test_a_node_keeps_its_level(database: Client) -> None:
+    publish(database, [OrganisationNode(node_id="T1", name="一组", level="team")], "ops")
+    later = OrganisationNode(node_id="T1", name="一组", level="region", effective_from=JULY)
+    with pytest.raises(InvalidError, match="node T1 is a team and cannot become a region: give it a new id"):
+        publish(database, [later], "ops")
+    assert newest_version(database) == 1
 
 
 def test_a_text_that_returns_is_news(database: Client) -> None:

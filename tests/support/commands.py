@@ -15,6 +15,8 @@ from typing import Any
 
 import pytest
 
+from streams import cli
+
 ROOT = Path(__file__).parents[2]
 PHARMA = ROOT.parent / "shared" / "data" / "pharma-data.csv.gz"
 MAPPING = ROOT / "policies" / "mappings" / "foresight-sales.yaml"
@@ -88,6 +90,13 @@ def pulse(*arguments: object, stdin: str | None = None, timeout_s: float = 100, 
         check=False,
     )
     return Result(done.returncode, done.stdout, done.stderr.decode())
+
+
+def pulse_here(capsys: pytest.CaptureFixture[str], *arguments: object) -> Result:
+    """Run `pulse` in this process, which starts no Python anew; for commands that talk to services."""
+    code = cli.run([str(argument) for argument in arguments])
+    said = capsys.readouterr()
+    return Result(code, said.out.encode(), said.err)
 
 
 def children_of(pid: int) -> dict[int, str]:

@@ -34,6 +34,8 @@ ROOT = Path(__file__).parents[2]
 PARTITIONS = 4
 DRAIN_S = 60.0
 _POLL_S = 0.02
+#: What a shard's checkpoint is made of in Redis.
+_PARTS = ("meta", "state", "seen")
 #: Checkpoints so frequent that a kill nearly always falls between two of them.
 OFTEN = {
     "checkpoint_interval_s": 0.2,
@@ -249,6 +251,31 @@ class Stack:
         """Redis loses everything."""
         with self.redis() as client:
             client.flushall()
+
+    def saved_redis(self) -> dict[str, Any]:
+        """What Redis holds of the shards' checkpoints now, by key."""
+        names = [f"{self.settings.group}:{shard}:{part}" for shard in range(PARTITIONS) for part in _PARTS]
+        with self._raw_redis() as client, client.pipeline(transaction=True) as pipe:
+            for name in names:
+                _ = pipe.lrange(name, 0, -1) if name.endswith("seen") else pipe.hgetall(name)
+            return dict(zip(names, pipe.execute(), strict=True))
+
+    def set_back_redis(self, saved: dict[str, Any]) -> None:
+        """Redis is again as it was when `saved` was taken; who holds which shard stays."""
+        with self._raw_redis() as client, client.pipeline(transaction=True) as pipe:
+            for name, content in saved.items():
+                pipe.delete(name)
+                if content:
+                    _ = pipe.rpush(name, *content) if name.endswith("seen") else pipe.hset(name, mapping=content)
+            pipe.execute()
+
+    @contextmanager
+    def _raw_redis(self) -> Iterator["redis.Redis[bytes]"]:
+        client = redis.Redis.from_url(self._url("redis_url"))
+        try:
+            yield client
+        finally:
+            client.close()
 
     def send(self, messages: Iterable[Message]) -> None:
         """Send and wait until the broker has them."""

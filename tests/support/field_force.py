@@ -12,6 +12,8 @@ from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
 
+from field_work import located, reported, visited, work_references
+
 from schemas.reference import Institution, OrganisationNode, Product, Reference, Rep
 
 FIRST_DAY = date(2024, 10, 20)
@@ -68,10 +70,11 @@ def references(rng: random.Random) -> Iterable[Reference]:
     yield from _reps(rng)
     for number, product in enumerate(PRODUCTS):
         line = f"L{number % 3}" if number else None
-        yield Product(product_id=product, name=product, line_id=line)
+        yield Product(product_id=product, name=product, line_id=line, is_new_drug=product in {"P3", "P5"})
     yield Product(product_id="P2", name="P2", line_id="L2", effective_from=_some_day(rng))
-    for institution in INSTITUTIONS:
-        yield Institution(institution_id=institution, name=institution, country="China")
+    for number, institution in enumerate(INSTITUTIONS, 1):
+        yield located(Institution(institution_id=institution, name=institution, country="China"), number)
+    yield from work_references(REPS)
 
 
 def _reps(rng: random.Random) -> Iterable[Rep]:
@@ -107,9 +110,9 @@ def _event(rng: random.Random, number: int) -> tuple[str, dict[str, Any]]:
     topic, fields = make(rng)
     event = {"event_id": f"E{number:06}", "occurred_at": _moment(rng), "source": "crm", **fields}
     if topic == "market":
-        return topic, event
+        return topic, reported(number, event)
     if topic == "visits":
-        event["check_in_at"] = event["occurred_at"]
+        event = visited(number, {**event, "check_in_at": event["occurred_at"]})
     return topic, {**event, "rep_id": rng.choice(REPS)}
 
 

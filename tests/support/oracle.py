@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import oracle_work
 from field_force import Message
 
 from schemas.events import MODEL_OF_TOPIC
@@ -55,6 +56,14 @@ class Expected:
     duplicates: int = 0
     kpi_cells: dict[Cell, Figures] = field(default_factory=lambda: defaultdict(Figures))
     node_totals: dict[Total, Figures] = field(default_factory=lambda: defaultdict(Figures))
+    latencies: dict[tuple[Any, ...], list[float]] = field(default_factory=lambda: defaultdict(list))
+    """Minutes by (period, first day, owner, level)."""
+    segments: dict[tuple[Any, ...], dict[str, list[tuple[int, int]]]] = field(
+        default_factory=lambda: defaultdict(lambda: defaultdict(list))
+    )
+    """(capped, planned) calls by (period, first day, owner, level) and segment."""
+    calls: list[tuple[date, str, str, int]] = field(default_factory=list)
+    """First day of the month, representative, professional, calls."""
 
 
 def expected(messages: Iterable[Message], references: Sequence[Reference]) -> Expected:
@@ -69,6 +78,7 @@ def expected(messages: Iterable[Message], references: Sequence[Reference]) -> Ex
         amount = Decimal(payment["amount"])
         add(result, company, payment, "collection_rate", due(payment), {("all", "")}, amount, NOTHING)
     add_new_accounts(result, company, list(result.events["sales"].values()))
+    oracle_work.add_field_work(result, company)
     return result
 
 
@@ -111,11 +121,14 @@ def without_recording(event: Event) -> Event:
 
 
 class Company:
-    """Reference rows, looked up by walking over all of them."""
+    """Reference rows, looked up by walking over all that have the key."""
 
     def __init__(self, references: Sequence[Reference]) -> None:
         self.references = references
         self.names = {(type(row), row.key[0]) for row in references}
+        self.rows: dict[tuple[type[Reference], str], list[Reference]] = defaultdict(list)
+        for row in references:
+            self.rows[type(row), row.key[0]].append(row)
 
     def knows(self, event: Event) -> bool:
         products = [detail["product_id"] for detail in event.get("details", ())]
@@ -128,7 +141,7 @@ class Company:
 
     def row(self, kind: type[Reference], key: str, day: date) -> Any:
         """The row in force on that day, or None."""
-        rows = [row for row in self.references if type(row) is kind and row.key[0] == key and row.effective_from <= day]
+        rows = [row for row in self.rows[kind, key] if row.effective_from <= day]
         return max(rows, key=lambda row: row.effective_from, default=None)
 
     def ancestors(self, rep_id: str, day: date) -> list[OrganisationNode]:

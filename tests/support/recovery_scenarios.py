@@ -103,6 +103,39 @@ def redis_emptied_while_running(stack: Stack, company: Company) -> Tables:
     return _end(stack)
 
 
+def redis_set_back_while_running(stack: Stack, company: Company) -> Tables:
+    """Redis loses its last checkpoints under a working engine, as after a crash that saves once a second."""
+    rng = random.Random(company.seed)
+    stack.prepare(company)
+    worker, (early, middle, late) = stack.worker(), _pieces(company, 3)
+    _send_and_let_work(stack, early, rng)
+    saved = stack.saved_redis()
+    _send_and_let_work(stack, middle, rng)
+    stack.set_back_redis(saved)
+    stack.send(late)
+    found = _end(stack)
+    assert worker.said("was set back to checkpoint"), f"the worker did not notice:\n{worker.tail()}"
+    return found
+
+
+def redis_set_back_between_runs(stack: Stack, company: Company) -> Tables:
+    """Redis loses its last checkpoints while no worker runs."""
+    stack.prepare(company)
+    rng = random.Random(company.seed)
+    worker, (early, middle, late) = stack.worker(), _pieces(company, 3)
+    _send_and_let_work(stack, early, rng)
+    saved = stack.saved_redis()
+    stack.send(middle)
+    stack.wait_drained()
+    leaves(worker)
+    stack.set_back_redis(saved)
+    stack.send(late)
+    worker = stack.worker()
+    found = _end(stack)
+    assert worker.said("Redis is behind what Kafka was told"), f"the worker did not notice:\n{worker.tail()}"
+    return found
+
+
 def redis_emptied_between_runs(stack: Stack, company: Company) -> Tables:
     """Redis loses everything while no worker runs."""
     stack.prepare(company)
@@ -198,6 +231,8 @@ SCENARIOS: dict[str, Scenario] = {
         replaced_zombie,
         redis_emptied_while_running,
         redis_emptied_between_runs,
+        redis_set_back_while_running,
+        redis_set_back_between_runs,
         ended_and_started,
         ended_while_another_joins,
         clickhouse_away,

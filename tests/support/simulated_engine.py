@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Any
 
 from field_force import Message
-from result_tables import Tables
+from result_tables import CREDITED, Tables
 
 from agents.intake.directory import Directory
 from agents.intake.shard import Record, StoredEvent
@@ -29,6 +29,7 @@ from schemas.policy import KpiPolicy
 from schemas.reference import Reference
 from schemas.rows import EVENT_TABLES
 from streams.engine.checkpoint import OwnedShard, Snapshot, take_snapshot
+from streams.engine.group import Positions
 from streams.engine.opening import Company, Opener
 from streams.engine.store import Commit, Stored
 from streams.settings import Settings
@@ -47,6 +48,7 @@ class Tableau:
     letters: dict[str, tuple[str, bytes, str, str]] = field(default_factory=dict)
     lights: dict[LightKey, Reading] = field(default_factory=dict)
     light_changes: dict[str, Change] = field(default_factory=dict)
+    calls: dict[tuple[str, int, str], tuple[int, int]] = field(default_factory=dict)
 
     def write(self, snapshot: Snapshot, stamp: int) -> None:
         for kind, rows in snapshot.block.events.items():
@@ -59,6 +61,9 @@ class Tableau:
                 self.cells[cell[:CELL_KEY]] = (stamp, cell)
         self.lights |= {reading.key: reading for reading in snapshot.block.lights}
         self.light_changes |= {change.light_id: change for change in snapshot.block.light_changes}
+        for rep, month, hcp, calls in snapshot.block.calls:
+            if self.calls.get((rep, month, hcp), (0, 0))[0] <= stamp:
+                self.calls[rep, month, hcp] = (stamp, calls)
         for letter in snapshot.block.letters:
             self.letters[letter.dead_letter_id] = (letter.topic, letter.raw, letter.step, letter.error_class)
 
@@ -68,12 +73,15 @@ class Tableau:
         rows = {EVENT_TABLES[kind].table: rows.get(EVENT_TABLES[kind].table, []) for kind in EVENT_TABLES}
         rows |= {"kpi_cells": [], "node_totals": []}
         for _, cell in self.cells.values():
-            if not cell.period.startswith("rolling") and not (cell.kpi_id == "new_accounts" and cell.numerator == 0):
+            if not cell.period.startswith("rolling") and (cell.numerator or cell.kpi_id not in CREDITED):
                 where = (cell.entity_id,) if cell.level == REP else (cell.entity_id, cell.level)
                 key = (cell.kpi_id, cell.period, date.fromordinal(cell.period_start), *where)
                 figures = (_amount(cell.value), _amount(cell.numerator), _amount(cell.denominator), cell.events)
                 table = "kpi_cells" if cell.level == REP else "node_totals"
                 rows[table].append((*key, cell.product_level, cell.product_key, *figures))
+        rows["call_counts"] = [
+            (date.fromordinal(month), rep, hcp, calls) for (rep, month, hcp), (_, calls) in self.calls.items() if calls
+        ]
         rows["dead_letters"] = [(topic, raw.hex(), step, name) for topic, raw, step, name in self.letters.values()]
         return Tables(rows)
 
@@ -83,20 +91,26 @@ def _amount(value: int | None) -> Decimal | None:
 
 
 class StoreOfDicts:
-    """Redis: state and offsets of every shard, written whole or not at all."""
+    """Redis: state and offsets of every shard, written whole or not at all; it may be set back."""
 
     def __init__(self) -> None:
         self.shards: dict[int, Stored] = {}
+        self.earlier: dict[int, list[Stored]] = defaultdict(list)
 
-    def commit(self, commit: Commit) -> None:
+    def commit(self, commit: Commit) -> bool:
+        """Write, unless the commit builds on one that is gone."""
         held = self.shards.get(commit.shard, Stored({}, {}, []))
+        if not commit.replace and int(held.meta.get("stamp", 0)) != commit.follows:
+            return False
+        self.earlier[commit.shard] = [*self.earlier[commit.shard][-3:], held]
         fields = {} if commit.replace else dict(held.fields)
         fields |= commit.fields
         for name in commit.dropped:
             fields.pop(name, None)
         seen = [*([] if commit.replace else held.seen), commit.seen]
-        meta = held.meta | {name: str(value) for name, value in commit.meta.items()}
+        meta = ({} if commit.replace else held.meta) | {name: str(value) for name, value in commit.meta.items()}
         self.shards[commit.shard] = Stored(meta, fields, seen)
+        return True
 
     def read(self, shard: int) -> Stored:
         held = self.shards.get(shard, Stored({}, {}, []))
@@ -113,6 +127,9 @@ class OpenerFromTableau(Opener):
     def before(self, version: int, directory: Directory) -> None:
         """What `version` of the reference data said."""
         self._before[version] = directory
+
+    def _last_stamp(self) -> int:
+        return max((stamp for stamp, _ in self._tableau.cells.values()), default=0)
 
     def _stored_lights(self) -> dict[LightKey, Light]:
         told = self._tableau.light_changes
@@ -170,6 +187,9 @@ class SimulatedEngine:
         for message in messages:
             self.send(message.topic, message.key, message.value)
         self.stamp = 1
+        self.asked = 0
+        self.told_kafka: dict[int, int] = {}
+        self.owned: dict[int, OwnedShard] = {}
         self.owned = {number: self.open(number) for number in range(partitions)}
 
     def _company(self, references: list[Reference], version: int) -> Company:
@@ -188,11 +208,17 @@ class SimulatedEngine:
     def open(self, number: int) -> OwnedShard:
         """Take a shard over: from the store, or rebuilt."""
         self.now += timedelta(milliseconds=10)
-        owned = self.opener.from_checkpoint(number, "token", self.store.read(number), self.company)
+        kafka = Positions(
+            lowest=dict.fromkeys(SHARD_TOPICS, 0),
+            ends={topic: len(self.log[topic, number]) for topic in SHARD_TOPICS},
+            stamp=self.told_kafka.get(number, 0),
+        )
+        owned = self.opener.opened(number, "token", self.store.read(number), self.company, kafka)
         if owned.has_no_past:
-            owned.fresh = self.stamp = self.stamp + 1
-        for topic in SHARD_TOPICS:
-            owned.shard.offsets.setdefault(topic, 0)
+            owned.fresh = owned.stamp = self.stamp = self.stamp + 1
+            self.asked += 1
+            owned.resend = self.asked
+        owned.shard.offsets = kafka.lowest | owned.shard.offsets
         return owned
 
     def take(self, number: int, topic: str, most: int) -> int:
@@ -210,6 +236,9 @@ class SimulatedEngine:
         self.stamp += 1
         owned = self.owned[number]
         owned.shard.release(self.now)
+        if owned.resend < self.asked:
+            owned.shard.progress.mark_all()
+            owned.resend = self.asked
         snapshot = take_snapshot(owned, self.stamp, self.now)
         if crash == "before":
             self.owned[number] = self.open(number)
@@ -223,20 +252,30 @@ class SimulatedEngine:
         if crash == "after messages":
             self.owned[number] = self.open(number)
             return
-        self.store.commit(snapshot.commit)
+        if not self.store.commit(snapshot.commit):
+            self.owned[number] = self.open(number)
+        elif crash != "after commit":
+            self.told_kafka[number] = self.stamp
+
+    def set_back(self, number: int) -> None:
+        """Redis loses the last checkpoints of a shard under the worker that holds it."""
+        if earlier := self.store.earlier[number]:
+            self.store.shards[number] = self.rng.choice(earlier)
 
     def lose_redis(self) -> None:
         """Every shard loses its state and everybody says everything again."""
         self.store.shards.clear()
         self.owned = {number: self.open(number) for number in self.owned}
 
+    def lose_worker(self, number: int) -> None:
+        """A shard is taken over from its last checkpoint; that checkpoint was made a moment ago."""
+        self.checkpoint(number)
+        self.owned[number] = self.open(number)
+
     def lose_shard(self, number: int) -> None:
         """One shard loses its state; the others say everything again."""
         self.store.shards.pop(number, None)
         self.owned[number] = self.open(number)
-        for other, owned in self.owned.items():
-            if other != number:
-                owned.shard.progress.mark_all()
 
     def adopt(self, references: list[Reference], version: int) -> None:
         """Other reference data: every shard is computed anew, what it said before is taken back."""
@@ -245,6 +284,14 @@ class SimulatedEngine:
             self.checkpoint(number)
             owned = self.owned[number]
             self.owned[number] = self.opener.rebuilt(number, "token", self.company, owned)
+
+    def adopt_running(self, references: list[Reference], version: int) -> None:
+        """Other reference data that leave everybody in their place: nothing is read again."""
+        before, self.company = self.company.directory, self._company(references, version)
+        assert before.places_alike(self.company.directory, self.plan.reads)
+        for owned in self.owned.values():
+            owned.shard.adopt(self.company.directory, self.now)
+            owned.labels = self.company.labels(self.partitions, "simulated")
 
     def adopt_while_down(self, references: list[Reference], version: int) -> None:
         """Other reference data is published while no worker runs."""

@@ -1,5 +1,7 @@
 """Progress read from outside: what counts as drained, rates, the summary."""
 
+from dataclasses import replace
+
 import pytest
 
 from streams.shards_view import Progress, progress_of
@@ -57,6 +59,14 @@ def test_the_summary_adds_dead_letters_of_files_and_streams() -> None:
         file_dead_letters=3,
     )
     assert summary.as_json()["dead_letters"] == 5
+    assert "dead letters    5 in this run: `pulse dead-letters list` shows them" in summary.as_text()
+    assert "reference rows" not in summary.as_text()
+    beside = replace(summary, open_letters=1_007, reference_rows=12)
+    assert beside.as_json()["dead_letters_open"] == 1_007
+    assert "dead letters    5 in this run, 1,007 open in all: `pulse" in beside.as_text()
+    assert "reference rows  12" in beside.as_text()
+    quiet = replace(summary, progress=Progress(), file_dead_letters=0, open_letters=0)
+    assert "dead letters    0\n" in quiet.as_text()
     assert summary.as_json()["events_per_s"] == 750
     text = summary.as_text()
     assert "1,500 (1,000 sale, 500 visit)" in text

@@ -59,9 +59,9 @@ def test_without_any_key_it_cannot_be_replayed(key: bytes | None) -> None:
 
 
 def test_a_line_of_a_file_is_mended_in_the_file() -> None:
-    with pytest.raises(InvalidError, match="put the mended lines, with the header, into a new file"):
+    with pytest.raises(InvalidError, match="or put the mended line, with the header, into a new file"):
         replay.key_of(letter(origin="import", raw=b"R1;2024;x", file="a.csv", line=3))
-    with pytest.raises(InvalidError, match="put the mended lines, with the header, into a new file"):
+    with pytest.raises(InvalidError, match="or put the mended line, with the header, into a new file"):
         replay.key_of(letter(origin="import", topic="institution", raw=b"{}"))
 
 

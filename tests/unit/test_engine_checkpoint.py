@@ -1,7 +1,6 @@
 """The checkpoint's order, its patience, and what happens to a shard that is no longer ours."""
 
 import asyncio
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -53,7 +52,7 @@ class Fakes:
 
     async def commit(self, commit: Commit) -> None:
         if self.commit_refused:
-            raise LostError
+            raise LostError(holder="somebody else")
         self._call("commit")
         self.commits.append(commit)
 
@@ -129,7 +128,7 @@ async def test_a_shard_taken_over_during_the_round_is_dropped(fakes: Fakes) -> N
     fakes.commit_refused = True
     one = owned()
     await checkpointer(fakes).round(lambda: [one])
-    assert fakes.lost == ["token"]
+    assert fakes.lost == ["somebody else"]
     assert fakes.calls[-1] == "offsets of 0"
 
 
@@ -145,19 +144,19 @@ def test_held_events_survive_the_store() -> None:
     one = shard()
     take(one, sale(rep_id="R9"), key=b"R9")
     snapshot = take_snapshot(owned(one), 1, NOW)
-    assert held_from_wire(snapshot.commit.fields['["h"]']) == one.held
+    assert held_from_wire(snapshot.commit.fields) == one.held
     assert snapshot.commit.meta["held"] == 1
 
 
 def test_the_limit_trips_when_most_of_a_minute_is_unusable() -> None:
-    one, limit = shard(), DeadLetterLimit(10)
-    check: Callable[[int, datetime], Any] = lambda events, now: limit.check(one, events, now)  # noqa: E731
-    assert check(1, NOW) is None
-    one.counts["dead_letters"] = 11
-    assert check(30, NOW) is None  # the smaller half
-    one.counts["dead_letters"] = 30
-    assert "sent 30 of 41 events to the dead letters" in str(check(10, NOW))
-    assert check(1, NOW + timedelta(minutes=2)) is None  # another minute
+    limit = DeadLetterLimit(10)
+    assert limit.check(0, 11, 11, NOW) is not None  # already the first batch
+    limit = DeadLetterLimit(10)
+    assert limit.check(0, 1, 0, NOW) is None
+    assert limit.check(0, 30, 11, NOW) is None  # the smaller half
+    assert "sent 30 of 41 events to the dead letters" in str(limit.check(0, 10, 19, NOW))
+    assert limit.check(1, 10, 10, NOW) is None  # another shard
+    assert limit.check(0, 1, 1, NOW + timedelta(minutes=2)) is None  # another minute
 
 
 def test_health_turns_bad_when_rounds_do_not_end() -> None:

@@ -1,5 +1,6 @@
 """Exactness by simulation: random schedules with crashes between any two steps give the plain loop's tables."""
 
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from result_tables import mistakes
 from simulated_engine import SimulatedEngine
 
 from schemas.policy import KpiPolicy
-from schemas.reference import Reference, Rep
+from schemas.reference import CalendarDay, CallPlan, Hcp, Reference, Rep
 from streams import policies
 from streams.topics import NODES, SHARD_TOPICS
 
@@ -30,8 +31,10 @@ def run(one: Company, seed: int, policy: KpiPolicy = POLICY, *, losses: bool = T
             engine.checkpoint(number)
         elif chance < 0.96 or not losses:
             engine.checkpoint(number, rng.choice(CRASHES))
-        elif chance < 0.98:
+        elif chance < 0.975:
             engine.lose_shard(number)
+        elif chance < 0.99:
+            engine.set_back(number)
         else:
             engine.lose_redis()
     engine.drain()
@@ -94,9 +97,38 @@ def test_an_organisation_changed_while_no_worker_ran_rewrites_the_past(seed: int
     assert_equal(engine, one, moved(one.references))
 
 
+def planned_otherwise(references: list[Reference]) -> list[Reference]:
+    """Other call plans and segments, another holiday, somebody who left: everybody stays where they are."""
+    rows: list[Reference] = []
+    for number, row in enumerate(references):
+        if isinstance(row, CallPlan) and number % 3 == 0:
+            rows.append(row.model_copy(update={"planned_calls": (row.planned_calls + number) % 5}))
+        elif isinstance(row, Hcp) and number % 2:
+            rows.append(row.model_copy(update={"segment": "B"}))
+        elif isinstance(row, Rep) and row.rep_id == "R03":
+            rows.append(row.model_copy(update={"hired_on": date(2025, 1, 10), "left_on": date(2025, 2, 20)}))
+        else:
+            rows.append(row)
+    rows.append(CallPlan(rep_id="R05", hcp_id="D01", planned_calls=7, effective_from=date(2025, 5, 1)))
+    return [*rows, CalendarDay(day=date(2025, 3, 3), is_working_day=False, name="厂休")]
+
+
+@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("running", [True, False])
+def test_another_call_plan_rewrites_what_hangs_on_it(seed: int, running: bool) -> None:
+    one = company(seed, 300)
+    engine = run(one, seed, losses=False)
+    others = planned_otherwise(one.references)
+    (engine.adopt_running if running else engine.adopt_while_down)(others, 2)
+    engine.lose_worker(1)
+    engine.drain()
+    assert_equal(engine, one, others)
+    assert expected(one.messages, others).node_totals != expected(one.messages, one.references).node_totals
+
+
 def test_a_kpi_that_is_dropped_and_one_that_is_added_while_no_worker_ran() -> None:
     one = company(3, 300)
-    few = KpiPolicy(kpis=tuple(kpi for kpi in POLICY.kpis if kpi.id != "new_accounts"))
+    few = POLICY.model_copy(update={"kpis": tuple(kpi for kpi in POLICY.kpis if kpi.id != "new_accounts")})
     engine = run(one, 3, few, losses=False)
     engine.change_policy_while_down(POLICY)
     engine.drain()

@@ -33,12 +33,14 @@ def test_bad_rows_are_set_aside_and_the_rest_goes_on(tmp_path):
     found = dict(messages(kept))
     assert found[3].startswith("the row has 5 columns where the header has 6")
     assert found[4].startswith("the row has 7 columns")
-    assert found[5] == "quantity (column 'Units'): '12x' is not a number written like 1234.5"
+    assert found[5] == "not a valid sale: quantity (column 'Units'): not a number written like 1234.5 (got '12x')"
     assert found[6].startswith("the row is not utf-8: name the file's encoding")
     assert found[7].startswith("the row contains a NUL byte")
-    assert found[10].startswith("institution_id (column 'Customer'): String should match pattern")
-    assert found[12].startswith("a sale has quantity and amount >= 0")
-    assert found[13].startswith("occurred_at (column 'When'): 'gestern' is no date")
+    assert found[10].startswith(
+        "not a valid sale: institution_id (column 'Customer'): must not begin or end with a blank"
+    )
+    assert found[12].startswith("not a valid sale: a sale has quantity and amount >= 0")
+    assert found[13].startswith("not a valid sale: occurred_at (column 'When'): not a date like")
     raw = {letter.line: letter.raw for letter in kept.letters}
     assert raw[6] == b"2024-01-01,r,c\xff\xe4,p,1,2\n"
     assert raw[10] == b'2024-01-01,r,"c\nd",p,1,2\n'
@@ -107,9 +109,9 @@ def test_events_that_are_too_large(tmp_path):
 
 def test_naive_moments_without_a_mapping_are_refused(tmp_path):
     kept = run(tmp_path, OWN + ROW.replace("+08:00", ""))
-    assert messages(kept) == [
-        (2, "occurred_at: '2024-01-01T08:00:00' has no offset: write +08:00, or name the time_zone in a mapping")
-    ]
+    said = "not a valid sale: occurred_at: the time has no offset: write it like 2026-03-01T09:30:00+08:00"
+    more = "or name the time_zone in a mapping"
+    assert messages(kept) == [(2, f"{said} (got '2024-01-01T08:00:00'); {more}")]
 
 
 @pytest.mark.parametrize(

@@ -25,23 +25,23 @@ def test_dry_run_shows_events_and_problems(tmp_path):
     lines = result.stdout.splitlines()
     assert lines[0] == "the first 5 mapped rows:"
     assert json.loads(lines[1])["rep_id"] == "r"
-    assert lines[6] == "1 problems:"
-    assert lines[7].startswith("  line 9: occurred_at (column 'When'): 'gestern' is no date")
-    assert "7 of 8 rows would be accepted as sale" in result.stdout
+    assert lines[6] == "1 problem:"
+    assert lines[7].startswith("  line 9: not a valid sale: occurred_at (column 'When'): not a date like")
+    assert "7 of 8 rows would be sent as sale" in result.stdout
     assert result.stderr == ""
 
 
 def test_dry_run_as_json(tmp_path):
     result = pulse(tmp_path, HEADER + GOOD, "--dry-run", "--json")
     summary = json.loads(result.stdout)
-    assert (summary["accepted"], summary["rows"], summary["dry_run"]) == (1, 1, True)
+    assert (summary["sent"], summary["rows"], summary["dry_run"]) == (1, 1, True)
     assert summary["peak_memory_bytes"] > 1_000_000
 
 
 def test_nothing_to_accept_is_a_failure(tmp_path):
     result = pulse(tmp_path, HEADER + "gestern,r,c,p,1,2\n", "--dry-run")
     assert result.exit_code == 1
-    assert "1 × occurred_at (column 'When'): … is no date" in result.stdout
+    assert "1 × not a valid sale: occurred_at (column 'When'): not a date like" in result.stdout
 
 
 def test_an_import_needs_a_broker(tmp_path, monkeypatch):

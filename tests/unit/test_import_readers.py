@@ -65,7 +65,7 @@ def test_parquet(tmp_path):
     (event,) = kept.events
     assert event.amount == Decimal("0.3")
     assert event.occurred_at == datetime(2024, 1, 1, tzinfo=UTC)
-    assert messages(kept) == [(2, "institution_id: is blank or missing")]
+    assert messages(kept) == [(2, "not a valid sale: institution_id: the field is missing")]
     assert json.loads(kept.letters[0].raw)["event_id"] == "e2"
 
 
@@ -138,13 +138,14 @@ def test_jsonl_keeps_digits_and_refuses_what_is_no_object(tmp_path):
     kept = run(tmp_path, "".join(lines), name="f.jsonl")
     assert [str(event.amount) for event in kept.events] == ["11798987642.195417", "1"]
     found = dict(messages(kept))
-    assert found[2] == "the line is an array, not a JSON object"
-    assert found[4].startswith("the line is not valid JSON (Expecting property name")
-    assert found[5] == "the line is a text, not a JSON object"
-    assert found[6] == "the line is not valid JSON (NaN is no JSON value)"
+    assert found[2] == "not a JSON object (got [1])"
+    assert found[4].startswith("not valid JSON (key must be a string at line 1 column 2)")
+    assert found[5] == "not a JSON object (got 'text')"
+    assert found[6] == "not valid JSON (NaN is no JSON value)"
     assert found[8].startswith("the line contains a NUL byte")
-    assert found[9] == "rep_id: is blank or missing (and 1 more)"
-    assert found[10] == "the line is null, not a JSON object"
+    unknown = "rep: the field is not known: remove it or map it to a known one"
+    assert found[9] == f"not a valid sale: rep_id: the field is missing; {unknown}"
+    assert found[10] == "not a JSON object (got None)"
     assert kept.letters[0].raw == b"[1]\n"
 
 

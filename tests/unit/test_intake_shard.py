@@ -10,10 +10,13 @@ import pytest
 from agents.intake.directory import Directory
 from agents.intake.shard import Limits, Placement, Record, Shard
 from agents.progress.calendar import CompanyTime
+from agents.progress.outputs import RollingWindows
 from agents.progress.plan import Plan
 from agents.progress.state import ProgressState
 from schemas.reference import Institution, OrganisationNode, Product, Reference, Rep
 from streams import policies
+from streams.engine.checkpoint import OwnedShard, letter_message, take_snapshot
+from streams.engine.sink import event_table
 from streams.topics import shard_of
 
 NOW = datetime(2026, 3, 10, 4, tzinfo=UTC)
@@ -143,9 +146,109 @@ def test_a_step_that_raises_concerns_its_own_event_alone(monkeypatch: pytest.Mon
     assert one.counts["accepted:sale"] == 2
 
 
-@pytest.mark.parametrize("value", [b"{", b"[]", b'{"h": 0}', b"null"])
-def test_a_broken_node_message_is_set_aside(value: bytes) -> None:
+def test_held_events_are_tried_again_only_when_that_could_change_anything() -> None:
     one = shard()
-    one.take_messages("nodes", [Record(b"T", value, 0)], NOW)
+    take(one, sale(institution_id="H2"))
+    assert one.must_release(NOW)
+    one.release(NOW)
+    assert not one.must_release(NOW + GRACE / 2)
+    assert one.must_release(NOW + GRACE)
+    one.progress.directory = directory()
+    assert one.must_release(NOW)
+
+
+def test_a_held_event_that_breaks_a_new_limit_is_set_aside() -> None:
+    one = shard()
+    take(one, sale(institution_id="H2", invoice_id="x" * 100))
+    one.limits = Limits(200, timedelta(days=1), GRACE)
+    one.release(NOW)
+    assert (one.held, steps(one)) == ([], [("size", "InvalidError")])
+
+
+NODE = {"h": 0, "f": 0, "l": "team", "p": "T", "c": "rep|R1", "u": [["company", "C"]], "b": "m739676", "s": 1}
+GROUP = PLAN.groups["sale"][0].id
+CELL = f"{GROUP}|a"
+VECTOR = [1] * PLAN.widths[GROUP]
+MEMBER = {**NODE, "l": "member", "p": "@new_accounts|H1", "c": "R1"}
+
+
+def node(base: dict[str, Any] = NODE, **changes: Any) -> bytes:
+    message = {"x": {CELL: VECTOR}, **base, **changes}
+    return json.dumps({name: value for name, value in message.items() if value is not ...}).encode()
+
+
+@pytest.mark.parametrize(
+    "value",
+    [b"{", b"[]", b'{"h": 0}', b"null"]
+    + [node(**{name: ...}) for name in ("h", "f", "l", "p", "c", "u", "b", "s", "x")]
+    + [node(b=bucket) for bucket in ("", "m", "Z5", "mx", "m-1", 5, None)]
+    + [node(u=path) for path in ("T", [["company"]], [["company", 5]], [[[], "C"]])]
+    + [node(s=stamp) for stamp in ("1", 1.5, None)]
+    + [node(x=cells) for cells in ([], {"a": [1]}, {CELL: [1]}, {CELL: ["1"] * len(VECTOR)}, {f"{GROUP}|z:1": VECTOR})]
+    + [node(x={CELL: [None, *VECTOR[1:]]}), node(x={"other.group|a": [{}]}), node(l=5), node(c=5)]
+    + [node(MEMBER, p="new_accounts"), node(MEMBER, x={"a": []}), node(MEMBER, x={"a": 5})],
+)
+def test_a_broken_node_message_is_set_aside_and_changes_nothing(value: bytes) -> None:
+    one = shard()
+    one.take_messages("nodes", [Record(b"T", value, 0), Record(b"T", node(), 1)], NOW)
     assert [step for step, _ in steps(one)] == ["roll-up"]
-    assert one.offsets == {"nodes": 1}
+    assert one.offsets == {"nodes": 2}
+    (entity,) = one.progress.entities.values()
+    assert entity.total(["m739676"], CELL, len(VECTOR), ()) == VECTOR
+    take_snapshot(OwnedShard(one, "token", RollingWindows(one.progress)), 1, NOW)
+
+
+def literal(name: str, text: str) -> bytes:
+    fields = json.loads(sale())
+    fields.pop(name, None)
+    return (json.dumps(fields)[:-1] + f', "{name}": {text}}}').encode()
+
+
+HOSTILE = [
+    *(literal("amount", text) for text in ("1" * 5000, "1e400", "NaN", "-Infinity", "1E+25", "true", "[" * 3000)),
+    *(
+        literal("amount", f'"{text}"')
+        for text in ("1E+25", "0E+40", "-0E+40", "0E-100", "-0", "1E-6", "1_000", " 12 ", "１２")
+    ),
+    *(literal("amount", f'"{text}"') for text in ("9" * 26 + "." + "9" * 6, "0." + "1" * 5000)),
+    *(literal("event_id", text) for text in ("1" * 5000, '"\\ud800"', '"a\\u0000b"')),
+    *(literal("due_on", text) for text in ("9" * 4200, '"2299-12-31"', '"1900-01-01"', '"9999-12-31"', "0", "1e300")),
+    *(sale(occurred_at=f"2026-02-01T10:00:00{zone}") for zone in ("+23:59", "-23:59", ".123456789Z", "Z", "")),
+    *(
+        sale(occurred_at=at)
+        for at in ("0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "1970-01-02T00:00:00Z")
+    ),
+    *(b"\xff\xfe", b"[]", b"1", b"null", b'"x"', b"{}", b"[" * 100_000),
+    *(sale(**{"x" * 100_000: 1}), sale(invoice_id="\x7f"), sale(invoice_id="a" * 129), sale(kind={"a": 1})),
+]
+"""Ways to write a message that break naive code: numbers, times, text and nesting at and beyond every limit."""
+
+
+@pytest.mark.parametrize("number", range(len(HOSTILE)))
+def test_whatever_a_message_holds_it_is_taken_or_set_aside(number: int) -> None:
+    one = shard()
+    take(one, HOSTILE[number])
+    snapshot = take_snapshot(OwnedShard(one, "token", RollingWindows(one.progress)), 1, NOW)
+    for kind, rows in snapshot.block.events.items():
+        event_table(kind, rows)
+    assert all(len(letter_message(letter)) < 1_000_000 for letter in snapshot.block.letters)
+    assert one.counts["accepted:sale"] + len(snapshot.block.letters) == 1
+
+
+def test_a_letter_tells_no_value_from_an_empty_one_and_one_broker_from_another() -> None:
+    one = shard()
+    one.take("sales", [Record(b"R1", None, 0), Record(b"R1", b"", 1)], NOW)
+    letters = take_snapshot(OwnedShard(one, "token", RollingWindows(one.progress)), 1, NOW).block.letters
+    assert [(letter.raw, letter.has_value) for letter in letters] == [(b"", False), (b"", True)]
+    one.take("sales", [Record(b"R1", None, 0)], NOW)
+    elsewhere = OwnedShard(one, "token", RollingWindows(one.progress), labels={"cluster": "another"})
+    (again,) = take_snapshot(elsewhere, 2, NOW).block.letters
+    assert again.dead_letter_id not in {letter.dead_letter_id for letter in letters}
+
+
+def test_a_letter_with_a_huge_key_fits_into_its_topic() -> None:
+    one = shard()
+    take(one, b"x" * 700_000, key=b"k" * 700_000)
+    (letter,) = take_snapshot(OwnedShard(one, "token", RollingWindows(one.progress)), 1, NOW).block.letters
+    assert len(letter_message(letter)) < 10_000
+    assert (len(letter.raw), len(letter.key or b"")) == (700_000, 700_000)

@@ -77,3 +77,29 @@ def test_a_field_inside_a_ratio() -> None:
 )
 def test_what_says_the_same_computes_nothing_anew(old: str, new: str) -> None:
     assert changes(TEXT, TEXT.replace(old, new)) == Changes(added=(), removed=(), changed={}, computed_anew=False)
+
+
+FILTER = """\
+filters:
+  seen: {source: visit, unless: [{duration_minutes: {below: 5}}]}
+calls: seen
+"""
+SEEN = """\
+  - {id: seen, title: {zh: 次, en: Seen}, source: visit, aggregate: count, only: seen, unit: count}
+"""
+
+
+def test_a_changed_filter_is_told_once_and_computed_anew() -> None:
+    text = FILTER + TEXT + SEEN
+    found = changes(text, text.replace("below: 5", "below: 3"))
+    below = [{"duration_minutes": {"below": 5.0}}], [{"duration_minutes": {"below": 3.0}}]
+    assert dict(found.changed) == {"(settings)": (Change("filters.seen.unless", *below),)}
+    assert found.computed_anew
+
+
+def test_what_a_kpi_counts_alone_is_told_by_name() -> None:
+    text = FILTER + TEXT + SEEN
+    found = changes(text, text.replace("only: seen, ", "").replace("calls: seen\n", "capacity: {calls_per_day: 8}\n"))
+    settings = (Change("calls", "seen", None), Change("capacity.calls_per_day", "9", "8"))
+    assert set(found.changed["(settings)"]) == set(settings)
+    assert found.changed["seen"] == (Change("only", "seen", None),)

@@ -1,6 +1,6 @@
 """KPIs by hand: every aggregate on a few events, and rolling windows as time passes."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -236,7 +236,9 @@ def test_rolling_windows_grow_with_events_and_shrink_with_time() -> None:
     first = {(row.period, row.entity_id): row for row in windows.rows(NOW)}
     assert first["rolling_5_minutes", "R1"].value == 10 * MICRO
     assert first["rolling_7_days", "R1"].value == 15 * MICRO  # the 4th to the 10th; the 3rd is out
-    assert first["rolling_5_minutes", "R1"].expires_at == NOW + timedelta(minutes=5)
+    # 11:57 leaves the window when 12:02 begins, the 10th of March when the 17th begins in Shanghai
+    assert first["rolling_5_minutes", "R1"].expires_at == datetime(2026, 3, 10, 4, 2, tzinfo=UTC)
+    assert first["rolling_7_days", "R1"].expires_at == datetime(2026, 3, 16, 16, tzinfo=UTC)
     one.settle()
     assert windows.rows(NOW) == []
     later = windows.rows(NOW + timedelta(minutes=4))
@@ -245,6 +247,26 @@ def test_rolling_windows_grow_with_events_and_shrink_with_time() -> None:
     assert [(row.period, row.value) for row in next_day] == [("rolling_7_days", 10 * MICRO)]
     assert [row.value for row in windows.rows(NOW + timedelta(days=7))] == [0]
     assert one.entities["rep", "R1"].rolling == {"D": {}, "N": {}}
+
+
+def test_the_same_figure_made_of_newer_events_lasts_longer() -> None:
+    one = state(ROLLING)
+    windows = RollingWindows(one)
+    enter(one, sale("1", "03-10T11:57", "10"))
+    windows.rows(NOW)
+    enter(one, sale("2", "03-10T12:01", "10"))
+    (row,) = [row for row in windows.rows(NOW + timedelta(minutes=2)) if row.period == "rolling_5_minutes"]
+    assert (row.value, row.expires_at) == (10 * MICRO, datetime(2026, 3, 10, 4, 6, tzinfo=UTC))
+
+
+def test_hours_pass_evenly_where_the_clock_is_put_back() -> None:
+    berlin = CompanyTime("Europe/Berlin")
+    start = datetime(2026, 10, 24, 23, tzinfo=UTC)  # two hours before 3:00 becomes 2:00
+    hours = [berlin.bucket("hours", start + timedelta(hours=passed)) for passed in range(5)]
+    assert hours == list(range(hours[0], hours[0] + 5))
+    assert berlin.bucket_start("hours", hours[0]) == start
+    days = {berlin.bucket("days", start + timedelta(hours=passed)) for passed in range(26)}
+    assert sorted(days) == [date(2026, 10, 25).toordinal(), date(2026, 10, 26).toordinal()]
 
 
 @pytest.mark.parametrize(

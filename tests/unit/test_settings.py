@@ -1,5 +1,6 @@
 """Settings: `.env.example` lists all of them, and a wrong one is named."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
 from streams.errors import UsageError
-from streams.settings import Settings, load
+from streams.settings import Settings, load, names_set, unknown_names
 
 EXAMPLE = Path(__file__).parents[2] / ".env.example"
 
@@ -107,3 +108,27 @@ def test_a_wrong_value_names_its_variable(name: str, value: str, message: str, m
 def test_settings_are_frozen() -> None:
     with pytest.raises(ValueError, match="frozen"):
         Settings().group = "other"  # type: ignore[misc]
+
+
+def test_unknown_names_are_told_with_the_nearest_known_one() -> None:
+    told = list(unknown_names(["PULSE_ZZZ", "PULSE_KAFKA_ULR", "PULSE_KAFKA_URL", "pulse_data", "PATH"]))
+
+    assert told == [
+        "note: PULSE_KAFKA_ULR is no setting and has no effect: did you mean PULSE_KAFKA_URL?",
+        "note: PULSE_ZZZ is no setting and has no effect: `.env.example` lists all settings",
+    ]
+
+
+def test_what_compose_reads_is_no_unknown_setting() -> None:
+    compose = (EXAMPLE.parent / "docker-compose.yml").read_text(encoding="utf-8")
+    named = re.findall(r"PULSE_[A-Z_]+", compose)
+
+    assert len(set(named)) > 5
+    assert list(unknown_names(named)) == []
+
+
+def test_names_are_found_in_the_env_file_too(tmp_path: Path) -> None:
+    assert "PULSE_GRUOP" not in names_set()
+    (tmp_path / ".env").write_text("#PULSE_A=1\nexport PULSE_GRUOP=x\n PULSE_B = 2\n", encoding="utf-8")
+
+    assert {name for name in names_set() if name.startswith("PULSE_")} == {"PULSE_GRUOP", "PULSE_B"}

@@ -103,7 +103,7 @@ def test_the_command_tells_what_it_wrote(tmp_path: Path, capsys: pytest.CaptureF
         (["--out", "x", "--speed", "2"], "files are written at once"),
         (["--reps", "3"], "a company of 3 reps cannot be simulated: give 6 to 20000 with --reps"),
         (["--to", "2150-01-01"], "2150-01-01 lies ahead, and events of the future are refused"),
-        (["--to", "2026-01-01"], "no services are set to send to: start `pulse up`"),
+        (["--to", "2026-01-01"], "no `pulse up` runs on"),
     ],
 )
 def test_what_cannot_be_done_is_said_in_one_line(

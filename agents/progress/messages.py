@@ -1,0 +1,61 @@
+"""What a message on the `nodes` topic must look like.
+
+Anybody can write into a topic: a message that no worker of ours can have sent is refused whole, before it changes a
+figure or makes a state that cannot be written.
+"""
+
+import re
+from typing import Any
+
+from agents.progress.plan import Plan
+
+#: Level under which a member of a ledger is addressed.
+MEMBER = "member"
+#: A message from a child to its parent, JSON-ready: level `l` and id `p` of the parent, child `c`, stamp `s`, and what
+#: the child says by key `x`; to a node also the bucket `b` and the path `u` of the nodes above it.
+NodeMessage = dict[str, Any]
+
+_BUCKET = re.compile(r"[mqyDHN]\d{1,9}")
+_CELL = re.compile(r"[^|]+\|(?:a|[lp]:.*)", re.DOTALL)
+_MEMBER_NAME = re.compile(r"@[^|]+\|.*", re.DOTALL)
+
+
+def check_message(message: NodeMessage, plan: Plan) -> None:
+    """Refuse a message of the wrong shape.
+
+    Raises:
+        ValueError: naming what is wrong.
+    """
+    _require(isinstance(message["p"], str) and isinstance(message["c"], str), "p and c are texts")
+    _require(type(message["s"]) is int, "s is a whole number")
+    _require(isinstance(message["x"], dict), "x is an object")
+    if message["l"] == MEMBER:
+        _require(_MEMBER_NAME.fullmatch(message["p"]) is not None, "p names no member")
+        _require(all(isinstance(entry, list) and entry for entry in message["x"].values()), "x holds no entries")
+        return
+    _require(isinstance(message["l"], str) and isinstance(message["b"], str), "l and b are texts")
+    _require(_BUCKET.fullmatch(message["b"]) is not None, "b is no bucket")
+    _require(isinstance(message["u"], list) and all(_is_node(node) for node in message["u"]), "u is no path")
+    for key, vector in message["x"].items():
+        _require(_CELL.fullmatch(key) is not None, "x names no cell")
+        _require(isinstance(vector, list) and _fits(vector, key.partition("|")[0], plan), "x holds no vector")
+
+
+def _fits(vector: list[Any], group: str, plan: Plan) -> bool:
+    """Whether every position holds what it should; of a group this plan does not know yet only the kinds of values."""
+    if group not in plan.widths:
+        return all(value is None or type(value) in {int, list} for value in vector)
+    lasts = plan.lasts[group]
+    return len(vector) == plan.widths[group] and all(
+        value is None or isinstance(value, list) if index in lasts else type(value) is int
+        for index, value in enumerate(vector)
+    )
+
+
+def _is_node(node: Any) -> bool:
+    return isinstance(node, list) and len(node) == 2 and all(isinstance(part, str) for part in node)  # noqa: PLR2004
+
+
+def _require(holds: bool, message: str) -> None:
+    if not holds:
+        raise ValueError(message)
