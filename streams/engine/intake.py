@@ -78,6 +78,8 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has no
         self._checkpointer = checkpointer
         self.holding.checkpoint = self._checkpoint
 
+    # ------------------------------------------------------------ life
+
     async def start(self) -> None:
         """Join the group; shards arrive with the first assignment.
 
@@ -132,6 +134,8 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has no
             for owned in self.holding.live()
             if max(owned.shard.output.size, len(owned.shard.held)) < limit
         ]
+
+    # ------------------------------------------------------- a batch
 
     def _take(self, place: Any, records: Sequence[Any]) -> None:
         owned = self.holding.get(place.partition)
