@@ -55,7 +55,7 @@ class CompiledMeasure:
     how: int
     """ADDED, NEWEST, SHARED or ONCE_A_DAY."""
     value: Callable[[Any, Directory, int], Any]
-    """Micro-units; those of the products of an event in their order where `how` is SHARED."""
+    """Micro-units; where `how` is SHARED, those of its products by their number and place."""
     where: Predicate | None
 
 
@@ -137,10 +137,12 @@ class Group:
             return [self._total]
         return [f"{self.id}|{key}" for key in product_keys(event, self.levels, directory, day)]
 
-    def shares(self, event: Any, directory: Directory, day: int, weights: Sequence[int]) -> dict[str, int]:
+    def shares(self, event: Any, directory: Directory, day: int, weights: Sequence[Sequence[int]]) -> dict[str, int]:
         """What each cell gets of a value that is shared among the products of an event."""
-        found: dict[str, int] = defaultdict(int, {self._total: sum(weights)})
-        for product, weight in zip(products_of(event), weights, strict=False):
+        products = products_of(event)
+        row = weights[min(len(products), len(weights)) - 1]
+        found: dict[str, int] = defaultdict(int, {self._total: sum(row)})
+        for product, weight in zip(products, row, strict=False):
             found[f"{self.id}|p:{product}"] = weight
             if (line := directory.line_of(product, day)) is not None:
                 found[f"{self.id}|l:{line}"] += weight
