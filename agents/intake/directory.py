@@ -150,12 +150,12 @@ class Directory:
             for one, two in ((self.reps, other.reps), (self.hcps, other.hcps))
         )
 
-    def places_alike(self, other: "Directory", kinds: Iterable[str] = ()) -> bool:
+    def places_alike(self, other: "Directory", fields: Iterable[str] = ()) -> bool:
         """Whether `other` puts every rep and product of this directory where this one does, on every day.
 
         Args:
             other: a newer directory.
-            kinds: reference kinds that filters read; their rows must be the same, too.
+            fields: fields of reference rows that filters read (`institution.country`); they must be the same, too.
         """
         days = sorted({1, *self.breaks, *other.breaks})
         return (
@@ -164,16 +164,26 @@ class Directory:
                 self.territory_path(node, day) == other.territory_path(node, day) for node in self.nodes for day in days
             )
             and all(_lines(line) == _lines(other.products.get(product)) for product, line in self.products.items())
-            and all(_same_rows(getattr(self, f"{kind}s"), getattr(other, f"{kind}s")) for kind in kinds)
+            and all(self._reads_alike(other, *field.split(".")) for field in fields)
         )
 
+    def _reads_alike(self, other: "Directory", kind: str, field: str) -> bool:
+        old, new = getattr(self, f"{kind}s"), getattr(other, f"{kind}s")
+        return all(_values(timeline, field) == _values(new.get(key), field) for key, timeline in old.items())
 
-def _lines(timeline: Timeline[Product] | None) -> list[tuple[date, str | None]]:
+
+def _lines(timeline: Timeline[Product] | None) -> list[tuple[date, Any]]:
     """The days a product changes its line."""
-    changes: list[tuple[date, str | None]] = []
+    return _values(timeline, "line_id")
+
+
+def _values(timeline: Timeline[Any] | None, field: str) -> list[tuple[date, Any]]:
+    """The days a field changes, and to what."""
+    changes: list[tuple[date, Any]] = []
     for row in timeline.rows if timeline else ():
-        if (changes[-1][1] if changes else None) != row.line_id:
-            changes.append((row.effective_from, row.line_id))
+        value = getattr(row, field)
+        if (changes[-1][1] if changes else None) != value:  # before the first row there is nothing, too
+            changes.append((row.effective_from, value))
     return changes
 
 

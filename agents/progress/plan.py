@@ -22,7 +22,7 @@ from agents.progress.calendar import CALENDAR_PERIODS, CompanyTime
 from agents.progress.derived import IN_MILLIONTHS, detail_weights
 from agents.progress.filters import Predicate, both, compile_filter, compile_where, reader
 from agents.progress.histogram import BINS, bin_of
-from agents.progress.reads import reference_kinds
+from agents.progress.reads import reference_fields
 from schemas.base import AMOUNT_PLACES
 from schemas.measures import Filter, Measure, NamedFilter
 from schemas.policy import CalendarPeriod, Kpi, KpiPolicy, Rolling, Unit
@@ -194,7 +194,7 @@ class Plan:
         lasts: positions of a group that hold the newest value instead of a sum, by group id.
         horizon: longest rolling window by unit, in units.
         fingerprint: changes when stored cells no longer fit and must be rebuilt.
-        reads: reference kinds a filter looks into.
+        reads: reference fields a filter on events looks into.
     """
 
     def __init__(self, policy: KpiPolicy) -> None:
@@ -228,7 +228,7 @@ class Plan:
                 self.horizon[unit] = max(self.horizon.get(unit, 0), length)
         computed = policy.model_dump_json(exclude={"kpis": {"__all__": _WORDS}})
         self.fingerprint = hashlib.sha256(computed.encode()).hexdigest()[:16]
-        self.reads = frozenset(reference_kinds(policy))
+        self.reads = frozenset(reference_fields(policy))
 
     def all_groups(self) -> list[Group]:
         """Every group, in order of its event kind."""
