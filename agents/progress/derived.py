@@ -73,16 +73,11 @@ IN_MILLIONTHS: dict[str, Callable[[Any], int | None]] = {
 }
 
 
-def detail_weights(weights: Sequence[Sequence[Decimal]]) -> Callable[[Any, Directory, int], Sequence[int] | None]:
+def detail_weights(weights: Sequence[Sequence[Decimal]]) -> Callable[[Any, Directory, int], Any]:
     """Reader of what the first, second, … product of a visit gets of it, in micro-units; None without products.
 
     Args:
         weights: per cent of the first, second, … product, for visits with one, two, … products.
     """
     rows = [[int(weight * _PER_CENT) for weight in row] for row in weights]
-
-    def row_of(event: Any, _directory: Directory, _day: int) -> Sequence[int] | None:
-        number = len({item.product_id for item in event.details})
-        return rows[min(number, len(rows)) - 1] if number else None
-
-    return row_of
+    return lambda event, _directory, _day: rows if event.details else None

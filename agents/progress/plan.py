@@ -22,7 +22,7 @@ from agents.progress.calendar import CALENDAR_PERIODS, CompanyTime
 from agents.progress.derived import IN_MILLIONTHS, detail_weights
 from agents.progress.filters import Predicate, both, compile_filter, compile_where, reader
 from agents.progress.histogram import BINS, bin_of
-from agents.progress.reads import reference_kinds
+from agents.progress.reads import reference_fields
 from schemas.base import AMOUNT_PLACES
 from schemas.measures import Filter, Measure, NamedFilter
 from schemas.policy import CalendarPeriod, Kpi, KpiPolicy, Rolling, Unit
@@ -55,7 +55,7 @@ class CompiledMeasure:
     how: int
     """ADDED, NEWEST, SHARED or ONCE_A_DAY."""
     value: Callable[[Any, Directory, int], Any]
-    """Micro-units; those of the products of an event in their order where `how` is SHARED."""
+    """Micro-units; where `how` is SHARED, those of its products by their number and place."""
     where: Predicate | None
 
 
@@ -137,10 +137,12 @@ class Group:
             return [self._total]
         return [f"{self.id}|{key}" for key in product_keys(event, self.levels, directory, day)]
 
-    def shares(self, event: Any, directory: Directory, day: int, weights: Sequence[int]) -> dict[str, int]:
+    def shares(self, event: Any, directory: Directory, day: int, weights: Sequence[Sequence[int]]) -> dict[str, int]:
         """What each cell gets of a value that is shared among the products of an event."""
-        found: dict[str, int] = defaultdict(int, {self._total: sum(weights)})
-        for product, weight in zip(products_of(event), weights, strict=False):
+        products = products_of(event)
+        row = weights[min(len(products), len(weights)) - 1]
+        found: dict[str, int] = defaultdict(int, {self._total: sum(row)})
+        for product, weight in zip(products, row, strict=False):
             found[f"{self.id}|p:{product}"] = weight
             if (line := directory.line_of(product, day)) is not None:
                 found[f"{self.id}|l:{line}"] += weight
@@ -192,7 +194,7 @@ class Plan:
         lasts: positions of a group that hold the newest value instead of a sum, by group id.
         horizon: longest rolling window by unit, in units.
         fingerprint: changes when stored cells no longer fit and must be rebuilt.
-        reads: reference kinds a filter looks into.
+        reads: reference fields a filter on events looks into.
     """
 
     def __init__(self, policy: KpiPolicy) -> None:
@@ -226,7 +228,7 @@ class Plan:
                 self.horizon[unit] = max(self.horizon.get(unit, 0), length)
         computed = policy.model_dump_json(exclude={"kpis": {"__all__": _WORDS}})
         self.fingerprint = hashlib.sha256(computed.encode()).hexdigest()[:16]
-        self.reads = frozenset(reference_kinds(policy))
+        self.reads = frozenset(reference_fields(policy))
 
     def all_groups(self) -> list[Group]:
         """Every group, in order of its event kind."""

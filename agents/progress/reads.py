@@ -8,8 +8,11 @@ from schemas.policy import KpiPolicy
 from schemas.sources import STANDING
 
 
-def reference_kinds(policy: KpiPolicy) -> Iterator[str]:
-    """Reference kinds a filter on events looks into; what follows from reference data alone is looked up anew."""
+def reference_fields(policy: KpiPolicy) -> Iterator[str]:
+    """Fields of reference rows that filters on events look into, for example `institution.country`.
+
+    Filters on what follows from reference data alone are left out: that is worked out anew without the events.
+    """
     distinct = [kpi for kpi in policy.kpis if kpi.aggregate == "distinct"]
     wheres: list[Mapping[str, Any]] = [kpi.where for kpi in distinct]
     filters: list[Filter | None] = [policy.calls, *(kpi.only for kpi in distinct)]
@@ -21,6 +24,6 @@ def reference_kinds(policy: KpiPolicy) -> Iterator[str]:
         wheres += [one.where, *one.unless] if one is not None else []
     names = [name for where in wheres for name in where]
     names += [kpi.value for kpi in policy.kpis if kpi.value]
-    yield from (name.partition(".")[0] for name in names if "." in name)
+    yield from (name for name in names if "." in name)
     if "outside_fence_m" in names:
-        yield "institution"
+        yield from ("institution.latitude", "institution.longitude", "institution.fence_radius_m")

@@ -80,7 +80,8 @@ class Contributions:
         self.key = f"{group.id}|{ALL}"
         self._readers = [reader(name) for name in names]
         self._known: dict[tuple[Any, ...], Vector] = {}
-        self._steps: dict[tuple[Any, ...], _Steps] = {}
+        self.steps: dict[tuple[Any, ...], _Steps] = {}
+        """What one call more adds, by traits, whether the month has begun, planned calls and calls before."""
 
     def traits(self, subject: _Subject, directory: Directory, day: int) -> tuple[Any, ...]:
         """What the filters read of the subject's reference rows."""
@@ -96,12 +97,9 @@ class Contributions:
 
     def of_call(self, line: Line) -> _Steps:
         """(position, what is added) by one call more on a line."""
-        name = (line.traits, line.month.has_begun, line.planned, line.calls)
-        steps = self._steps.get(name)
-        if steps is None:
-            old, new = self.of_line(line), self.of_line(line._replace(calls=line.calls + 1))
-            differences = enumerate(map(sub, new, old))
-            steps = self._steps[name] = tuple((index, more) for index, more in differences if more)
+        old, new = self.of_line(line), self.of_line(line._replace(calls=line.calls + 1))
+        steps = tuple((index, more) for index, more in enumerate(map(sub, new, old)) if more)
+        self.steps[line.traits, line.month.has_begun, line.planned, line.calls] = steps
         return steps
 
     def _line_vector(self, line: Line) -> Vector:
@@ -201,22 +199,30 @@ class Standing:
         if lines is None:
             self._enter_lines(state, rep_id, month)
             return
-        slot, line = lines.slot, self._line(state.directory, lines, _Subject(rep_id, hcp_id), before)
+        slot, traits = lines.slot, lines.traits.get(hcp_id)
+        if traits is None:
+            traits = self._traits(state.directory, lines, rep_id, hcp_id)
+        name = (traits, lines.month.has_begun, lines.plan.get(hcp_id, 0), before)
         for each in self.lines:
+            steps = each.steps.get(name)
+            if steps is None:
+                steps = each.of_call(self._line(state.directory, lines, rep_id, hcp_id, before))
             cell = slot.cells.get(each.key)
             if cell is None:
                 cell = slot.cells[each.key] = [0] * each.group.width
-            for index, more in each.of_call(line):
+            for index, more in steps:
                 cell[index] += more
             slot.changed.add(each.key)
         state.changed_slots.add(slot)
 
-    def _line(self, directory: Directory, lines: _Lines, subject: _Subject, calls: int) -> Line:
-        hcp_id = subject.hcp_id or ""
-        traits = lines.traits.get(hcp_id)
-        if traits is None:
-            traits = lines.traits[hcp_id] = self.lines[0].traits(subject, directory, lines.month.first)
-        return Line(subject, directory, lines.month, traits, lines.plan.get(hcp_id, 0), calls)
+    def _traits(self, directory: Directory, lines: _Lines, rep_id: str, hcp_id: str) -> tuple[Any, ...]:
+        found = self.lines[0].traits(_Subject(rep_id, hcp_id), directory, lines.month.first)
+        lines.traits[hcp_id] = found
+        return found
+
+    def _line(self, directory: Directory, lines: _Lines, rep_id: str, hcp_id: str, calls: int) -> Line:
+        traits = self._traits(directory, lines, rep_id, hcp_id)
+        return Line(_Subject(rep_id, hcp_id), directory, lines.month, traits, lines.plan.get(hcp_id, 0), calls)
 
     def _enter_lines(self, state: ProgressState, rep_id: str, month: int) -> None:
         directory = state.directory
@@ -224,9 +230,7 @@ class Standing:
         plan = directory.standing.plan(rep_id, month)
         slot = state.entity(REP, rep_id).slot(f"{MONTH}{month}", home(directory, rep_id, month))
         lines = self._months[rep_id, month] = _Lines(slot, Month(month, month <= self.today), plan, {})
-        found = [
-            self._line(directory, lines, _Subject(rep_id, hcp_id), calls.get(hcp_id, 0)) for hcp_id in {**plan, **calls}
-        ]
+        found = [self._line(directory, lines, rep_id, hcp, calls.get(hcp, 0)) for hcp in {**plan, **calls}]
         for each in self.lines:
             _set(state, slot, each.key, _added([each.of_line(line) for line in found], each.group.width))
 

@@ -129,6 +129,23 @@ def test_a_call_plan_counts_in_the_shard_of_its_rep_as_soon_as_it_is_adopted() -
     assert not one.progress.changed_slots
 
 
+@pytest.mark.parametrize(
+    ("change", "alike"),
+    [
+        ({"name": "新名"}, True),
+        ({"is_target": True}, False),
+        ({"latitude": 31.0}, False),
+        ({"is_target": True, "effective_from": date(2026, 3, 1)}, False),
+        ({"name": "新名", "effective_from": date(2026, 3, 1)}, True),
+    ],
+)
+def test_only_what_filters_read_of_an_institution_computes_the_past_anew(change: dict[str, Any], alike: bool) -> None:
+    row = Institution(institution_id="H1", name="H")
+    changed = [row.model_copy(update=change), *([row] if "effective_from" in change else [])]
+    before, after = Directory({"institution": [row]}), Directory({"institution": changed})
+    assert before.places_alike(after, PLAN.reads) is alike
+
+
 def test_an_unknown_institution_waits_and_enters_when_it_is_published() -> None:
     one = shard()
     take(one, sale(institution_id="H2"))
