@@ -23,7 +23,7 @@ NO_DATA = "no_data"
 OVER = "over"
 _RANKS: dict[str, int] = {GREEN: 0, AMBER: 1, RED: 2}
 _COLOURS: tuple[Colour, ...] = (GREEN, AMBER, RED)
-_GROWING = frozenset({"sum", "count", "distinct"})
+_GROWING = frozenset({"sum", "count", "distinct", "days"})
 _MILLISECOND = timedelta(milliseconds=1)
 
 

@@ -104,6 +104,7 @@ class LightBoard:
         """Judge with another book from now on; everything is looked at once more."""
         self._book = book
         self._mine = [key for key in book.goals if self._holds(key.owner_id)]
+        self._untold = {key: change for key, change in self._untold.items() if change is not None or key in book.goals}
         self._seen_days = None
 
     def note_lag(self, topic: str, messages: int) -> None:
@@ -136,8 +137,9 @@ class LightBoard:
         self._find_untold()
 
     def _find_untold(self) -> None:
-        """Changes a crash left untold are told at the next look, with the numbers of then."""
-        self._untold = {key: None for key, light in self.lights.items() if light.told < light.changes}
+        """Changes a crash left untold are told at the next look, with its numbers; without a target there is none."""
+        goals = self._book.goals
+        self._untold = {key: None for key, light in self.lights.items() if light.told < light.changes and key in goals}
 
     def take_over(self, other: "LightBoard") -> None:
         """Go on from the lights of another board."""

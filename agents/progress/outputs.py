@@ -246,8 +246,7 @@ class RollingWindows:
             width = plan.widths[position.group]
             return entity.total(live, f"{position.group}|{product_key}", width, plan.lasts[position.group])
 
-        positions = [output.numerator, *([output.denominator] if output.denominator is not None else [])]
-        last = max(newest.get(f"{position.group}|{product_key}", 0) for position in positions)
+        last = max(newest.get(f"{group}|{product_key}", 0) for group in _groups_of(output))
         found = figures(output, read)
         name = (output.kpi, window.name, product_key)
         if entity.shown.get(name) == (found, last):
@@ -264,6 +263,13 @@ class RollingWindows:
             self._state.dropped_slots += entity.drop(letter, number)
         if not entity.rolling.get(letter):
             entity.shown = {name: found for name, found in entity.shown.items() if not name[1].endswith(unit)}
+
+
+@lru_cache(1 << 10)
+def _groups_of(output: KpiOutput) -> tuple[str, ...]:
+    """Every group a KPI reads, each once."""
+    positions = [output.numerator, output.denominator, *(place for _, *pair in output.parts for place in pair)]
+    return tuple(dict.fromkeys(position.group for position in positions if position is not None))
 
 
 def _newest_buckets(numbered: Mapping[int, Mapping[Path, Slot]], now_bucket: int) -> dict[str, int]:

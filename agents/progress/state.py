@@ -12,7 +12,7 @@ from agents.progress.books import Books
 from agents.progress.calendar import CompanyTime, month_start
 from agents.progress.cells import MONTH, REP, ROLLING_LETTERS, TERRITORY, UNIT_OF_LETTER, Entity, Slot, blank, path_of
 from agents.progress.ledger import Credit, Member, Report, see_first
-from agents.progress.messages import MEMBER, NodeMessage, check_message
+from agents.progress.messages import MEMBER, SHARD, NodeMessage, check_message
 from agents.progress.plan import (
     MICRO,
     NEWEST,
@@ -227,6 +227,8 @@ class ProgressState:
             ValueError: the message cannot have come from this engine; nothing was entered.
         """
         check_message(message, self.plan)
+        if message["l"] == SHARD:
+            return
         if message["l"] == MEMBER:
             member = self.member(message["p"])
             if member.take(message["c"], message["s"], message["x"]):
@@ -285,6 +287,8 @@ class ProgressState:
         blanks = {key: blank(len(said[key]) - 1, lasts[group]) for key, group in old.items() if group in lasts}
         for key in old.keys() - blanks.keys():  # of a policy not heard of yet
             del said[key]
+            slot.cells.pop(key, None)
+            slot.changed.discard(key)
         if slot.take_child(child, stamp - 1, blanks, lasts) or len(blanks) < len(old):
             self.changed_slots.add(slot)
             if slot.bucket[0] in UNIT_OF_LETTER:

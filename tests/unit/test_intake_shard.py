@@ -217,6 +217,8 @@ def node(base: dict[str, Any] = NODE, **changes: Any) -> bytes:
     [b"{", b"[]", b'{"h": 0}', b"null"]
     + [node(**{name: ...}) for name in ("h", "f", "l", "p", "c", "u", "b", "s", "x")]
     + [node(b=bucket) for bucket in ("", "m", "Z5", "mx", "m-1", 5, None)]
+    + [node(b=bucket) for bucket in ("m999999999", "m0", "m3652059", "m739677", "q739676", "D999999999", "H9999999")]
+    + [node(x={CELL: [count, *VECTOR[1:]]}) for count in (-5, 2**63, True)]
     + [node(u=path) for path in ("T", [["company"]], [["company", 5]], [[[], "C"]])]
     + [node(s=stamp) for stamp in ("1", 1.5, None)]
     + [node(x=cells) for cells in ([], {"a": [1]}, {CELL: [1]}, {CELL: ["1"] * len(VECTOR)}, {f"{GROUP}|z:1": VECTOR})]

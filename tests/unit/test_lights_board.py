@@ -289,7 +289,7 @@ class Owned:
         rows = [tuple(day.toordinal() if name == "day" else None for name in names) for day in days]
         progress = SimpleNamespace(time=SHANGHAI)
         self.shard: Any = SimpleNamespace(
-            output=SimpleNamespace(rows={"sale": rows}), held=[1] * held, progress=progress
+            output=SimpleNamespace(rows={"sale": rows}), held=[1] * (300 * held), progress=progress
         )
 
 
