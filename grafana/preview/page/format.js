@@ -65,7 +65,7 @@ export function parts(value, unit, decimals) {
   if (unit?.startsWith("prefix:")) return [unit.slice(7) + number(value, digits, digits), ""];
   if (unit?.startsWith("suffix:")) {
     const [text, scale] = large(value, digits, decimals);
-    return [text, scale + unit.slice(7)];
+    return [text + scale, unit.slice(7)];
   }
   return large(value, digits, decimals);
 }
