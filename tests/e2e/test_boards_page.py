@@ -187,6 +187,20 @@ async def test_another_rep_is_chosen_without_loading_the_page_anew(page: Page, d
     assert await page.value("window.kept === document.querySelector('.panel')")
 
 
+async def test_pointing_at_a_day_tells_its_figures(page: Page, data: tuple[str, BoardData]) -> None:
+    await page.open(address(data[0], "pulse-team-en"))
+    told = await page.value(
+        "(() => { const one = document.querySelector('[data-kind=timeseries] svg');"
+        " const box = one.getBoundingClientRect(), at = {clientX: box.left + box.width * 0.6, clientY: box.top + 40};"
+        " one.dispatchEvent(new PointerEvent('pointermove', at));"
+        " const tip = document.getElementById('tip'); return tip.hidden ? null : tip.innerText; })()"
+    )
+
+    assert re.match(r"0[789]-\d\d 00:00\n", told)
+    assert re.search(r"Actual\s+¥[\d.]+[kM]?\b", told)
+    assert re.search(r"Due\s+¥[\d.]+[kM]\b", told)
+
+
 async def test_new_data_appears_in_place(page: Page, data: tuple[str, BoardData]) -> None:
     base, made = data
     await page.open(address(base, "pulse-pipeline-en"))
