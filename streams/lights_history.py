@@ -32,7 +32,7 @@ log = structlog.get_logger("lights")
 _EPOCH_ORDINAL = 719_163
 _LONGEST_S = 10
 #: Representatives whose forecasts are looked at; nodes are few.
-_MOST_REPS = 1_000
+_MOST_REPS = 300
 _SETTINGS = {"join_use_nulls": 1, "max_execution_time": _LONGEST_S}
 
 

@@ -142,6 +142,13 @@ class Directory:
         products = _listed_products(event)
         return missing + [f"product {product}" for product in products if product not in self.products]
 
+    def stands_alike(self, other: "Directory") -> bool:
+        """Whether call plans, calendar, professionals and representatives are the same in `other`."""
+        return self.standing == other.standing and all(
+            one.keys() == two.keys() and _same_rows(one, two)
+            for one, two in ((self.reps, other.reps), (self.hcps, other.hcps))
+        )
+
     def places_alike(self, other: "Directory", kinds: Iterable[str] = ()) -> bool:
         """Whether `other` puts every rep and product of this directory where this one does, on every day.
 

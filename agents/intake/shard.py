@@ -141,10 +141,13 @@ class Shard:
 
     def adopt(self, directory: Directory, now: datetime) -> None:
         """Go on with these reference data: what follows from them alone is worked out anew."""
+        before = self.progress.directory
         self.progress.learn(directory)
+        self.moved = True
+        if before is not directory and before.stands_alike(directory):
+            return
         mine = sorted(rep_id for rep_id in directory.reps if self.placement.holds(rep_id))
         self.progress.standing.adopt(self.progress, mine, self.progress.time.day_of(now))
-        self.moved = True
 
     # ------------------------------------------------------------- the pass
 

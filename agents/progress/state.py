@@ -14,10 +14,10 @@ from agents.progress.cells import MONTH, REP, ROLLING_LETTERS, TERRITORY, UNIT_O
 from agents.progress.ledger import Credit, Member, Report, see_first
 from agents.progress.messages import MEMBER, NodeMessage, check_message
 from agents.progress.plan import (
-    BY_KEY,
     MICRO,
     NEWEST,
     ONCE_A_DAY,
+    SHARED,
     Group,
     LedgerSpec,
     Plan,
@@ -100,9 +100,10 @@ class ProgressState:
         additions = [self._addition(group, event, places) for group in self.plan.groups.get(kind, ())]
         sightings = [self._sighting(ledger, event) for ledger in self.plan.ledgers.get(kind, ())]
         call = self._call(event) if kind == "visit" and self.standing.lines else None
+        entity = self.entity(REP if event.owner_field == "rep_id" else TERRITORY, event.owner)
         for addition in additions:
             if addition is not None:
-                self._add(addition, event, now_buckets)
+                self._add(entity, addition, event, now_buckets)
         if call is not None:
             self.standing.call(self, event.rep_id, event.hcp_id, call)
         for sighting in sightings:
@@ -120,7 +121,7 @@ class ProgressState:
         keys = group.keys(event, self.directory, place.day)
         if group.has_shares:
             values = [
-                (index, group.shares(keys, value), how) if how == BY_KEY else (index, value, how)
+                (index, group.shares(event, self.directory, place.day, value) if how == SHARED else value, how)
                 for index, value, how in values
             ]
         return Addition(group, place, keys, values)
@@ -145,11 +146,10 @@ class ProgressState:
             return None
         return day
 
-    def _add(self, addition: Addition, event: Any, now_buckets: dict[Unit, int]) -> None:
+    def _add(self, entity: Entity, addition: Addition, event: Any, now_buckets: dict[Unit, int]) -> None:
         group, (day, path, month) = addition.group, addition.place
-        entity = self.entity(REP if event.owner_field == "rep_id" else TERRITORY, event.owner)
         if group.day_names:
-            self._once_a_day(addition, event.owner)
+            self._once_a_day(addition, entity.id)
         if group.has_calendar:
             self._add_to_slot(entity.slot(month, path), addition, event)
         if not group.horizon or day < now_buckets["days"] - self.longest_days:
@@ -181,7 +181,7 @@ class ProgressState:
                 cell = cells[key] = blank(group.width, self.plan.lasts[group.id])
             cell[0] += 1
             for index, value, how in addition.values:
-                if how == BY_KEY:
+                if how == SHARED:
                     cell[index] += value[key]
                 elif how == NEWEST:
                     newest = [self.time.microseconds(event.occurred_at), event.event_id, value]

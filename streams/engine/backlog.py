@@ -30,7 +30,7 @@ def note_backlog(shards: Sequence[Owned], now: datetime) -> None:
     """
     is_behind = any(_is_behind(owned, now) for owned in shards)
     for owned in shards:
-        owned.lights.is_company_behind = is_behind
+        owned.lights.note_company(now, is_behind=is_behind)
 
 
 def _is_behind(owned: Owned, now: datetime) -> bool:

@@ -207,7 +207,7 @@ class Holding:
 
     async def _relabel(self, owned: OwnedShard) -> None:
         async with self.standstill:
-            owned.shard.adopt(self.company.directory, datetime.now(UTC))
+            await asyncio.to_thread(owned.shard.adopt, self.company.directory, datetime.now(UTC))
             owned.labels = self._labels()
 
     async def _compute_anew(self, owned: OwnedShard) -> None:

@@ -260,8 +260,8 @@ def _prepare(settings: Settings, policy_text: str, *, local_kafka: bool) -> None
     _log.info("KPI policy in force", version=version)
 
 
-def _lights(settings: Settings) -> dict[str, int]:
-    """Lights of running periods by colour."""
+def _lights(settings: Settings) -> lights_view.Counts:
+    """Lights by colour."""
     with closing(connect(settings.clickhouse_url)) as client:
         return lights_view.counts(client, lights_view.today(settings.time_zone))
 
