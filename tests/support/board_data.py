@@ -60,7 +60,7 @@ def fill(client: Client, reps: int = 12) -> BoardData:
     made = quarter(7, reps)
     publish(client, made.references, "ops")
     for kind, events in made.events.items():
-        _store(client, kind, events)
+        store(client, kind, events)
     of_kind: dict[type, list[Any]] = defaultdict(list)
     for row in made.references:
         of_kind[type(row)].append(row)
@@ -102,7 +102,7 @@ def _figures(
     return dict(figures)
 
 
-def _store(client: Client, kind: str, events: list[dict[str, Any]]) -> None:
+def store(client: Client, kind: str, events: list[dict[str, Any]]) -> None:
     table = EVENT_TABLES[kind]
     schema = table.arrow_schema()
     models = [EVENT_MODELS[kind].model_validate(event) for event in events]
