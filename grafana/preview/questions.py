@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -23,6 +23,9 @@ _AT_ONCE = 2
 _FRESH_S = 2.0
 _VARIABLE_FRESH_S = 10.0
 _KEPT = 500
+_QUARTERS_SHOWN = 12
+_QUARTERS = """SELECT DISTINCT period_start AS first FROM node_totals
+WHERE kpi_id = 'sales_amount' AND period = 'quarter' ORDER BY first DESC LIMIT 100"""
 
 
 @dataclass(frozen=True)
@@ -40,11 +43,14 @@ class Questions:
     Args:
         client: of the read-only user.
         zone: company time.
+
+    Attributes:
+        zone: the same.
     """
 
     def __init__(self, client: Client, zone: ZoneInfo) -> None:
         self._client = client
-        self._zone = zone
+        self.zone = zone
         self._slots = asyncio.Semaphore(_AT_ONCE)
         self._answers: dict[str, tuple[float, asyncio.Task[dict[str, Any]]]] = {}
 
@@ -76,9 +82,16 @@ class Questions:
             found[variable["name"]] = {"value": wanted if known else first, "options": options}
         return found
 
+    async def quarters(self) -> list[date]:
+        """First days of the quarters that have sales, the running one at the latest, the newest first."""
+        answer = await self._ask(_QUARTERS, _VARIABLE_FRESH_S)
+        today = datetime.now(self.zone).date()
+        found = (date.fromisoformat(row[0]) for row in answer["rows"])
+        return [first for first in found if first <= today][:_QUARTERS_SHOWN]
+
     def _range(self, asked: Asked) -> TimeRange:
         now = datetime.now(UTC)
-        start, end = moment(asked.start, now, self._zone), moment(asked.end, now, self._zone, ends=True)
+        start, end = moment(asked.start, now, self.zone), moment(asked.end, now, self.zone, ends=True)
         if start >= end:
             msg = "the time range ends before it begins: choose another"
             raise InvalidError(msg)

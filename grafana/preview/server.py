@@ -10,7 +10,7 @@ from grafana.links import uid_in
 from grafana.preview.model import Shown, page_of
 from grafana.preview.questions import Asked, Questions
 from grafana.texts import LANGUAGES
-from streams.errors import InvalidError, UnavailableError, UsageError
+from streams.errors import InvalidError, PulseError, UnavailableError, UsageError
 
 HOST = "127.0.0.1"
 _LOCAL_NAMES = {"127.0.0.1", "localhost", "[::1]"}
@@ -95,7 +95,12 @@ class PreviewServer:
         return web.Response(text=_PAGE.joinpath(name).read_text("utf-8"), content_type=_ASSETS[name])
 
     async def _board(self, request: web.Request) -> web.Response:
-        return web.json_response(page_of(self._boards, self._shown(request)))
+        shown = self._shown(request)
+        try:
+            quarters = await self._questions.quarters()
+        except PulseError:  # the panels will say it
+            quarters = []
+        return web.json_response(page_of(self._boards, shown, quarters, self._questions.zone))
 
     async def _variables(self, request: web.Request) -> web.Response:
         shown = self._shown(request)

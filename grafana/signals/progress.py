@@ -193,9 +193,9 @@ def trend(owner: Owner) -> Signal:
         f"""SELECT
     toDateTime(day, '{{{{time_zone}}}}') AS time,
     if(day <= today, sum(amount) OVER (ORDER BY day), NULL){MONEY} AS actual,
-    if(
-        day <= today,
-        light.expected * toDecimal64(worked, 6) / nullIf(worked_today, 0),
+    multiIf(
+        light.target = 0, NULL,
+        day <= today, light.expected * toDecimal64(worked, 6) / nullIf(worked_today, 0),
         light.expected + (light.target - light.expected) * onward
     ){MONEY} AS due,
     {_outlook("forecast")} AS outlook,
@@ -276,12 +276,20 @@ def by_product(owner: Owner) -> Signal:
     return Signal(
         f"{owner.prefix}_products",
         "[[产品构成|Sales by product]]",
-        "[[本季度各产品的销售额。|Sales of the quarter by product.]]",
-        f"""SELECT product_name[[|_en]] AS name, sum(amount){MONEY} AS sales
-FROM sales_lines
-WHERE quarter_start = {QUARTER} AND {owner.sales}
+        "[[本季度各产品的销售额；九个最大的产品，其余合为一项。|"
+        "Sales of the quarter by product: the nine largest, and the others together.]]",
+        f"""SELECT if(place <= 9, product, '[[其他|Others]]') AS name, sum(sold){MONEY} AS sales
+FROM
+(
+    SELECT product, sold, row_number() OVER (ORDER BY sold DESC, product) AS place
+    FROM
+    (
+        SELECT product_name[[|_en]] AS product, sum(amount) AS sold FROM sales_lines
+        WHERE quarter_start = {QUARTER} AND {owner.sales} GROUP BY product
+    )
+)
 GROUP BY name
-ORDER BY sales DESC""",
+ORDER BY min(place)""",
         unit="money",
         columns=(Column("name", "[[产品|Product]]"), Column("sales", "[[销售额|Sales]]", "money")),
     )

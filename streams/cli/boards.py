@@ -70,6 +70,9 @@ def preview(
     die_with_parent()
     settings = settings_module.load()
     logs.setup(settings)
+    if settings.clickhouse_url is not None and settings.clickhouse_reader_url is None:
+        msg = "the page reads with a read-only user alone: set PULSE_CLICKHOUSE_READER_URL"
+        raise UsageError(msg)
     with reach.clickhouse(settings, data, writer=False) as client:
         wanted = settings.boards_port if port is None else port
         serve(client, company(settings.time_zone, settings.policies), wanted, _announce)

@@ -25,6 +25,12 @@ def test_publishing_without_a_grafana_says_what_to_set() -> None:
     assert pulse("boards", "publish").complaint(2).startswith("pulse: no Grafana is set: set PULSE_GRAFANA_URL")
 
 
+def test_a_preview_never_reads_with_the_writer() -> None:
+    done = pulse("boards", "preview", PULSE_CLICKHOUSE_URL="http://pulse:secret@127.0.0.1:9/pulse")
+
+    assert done.complaint(2) == "pulse: the page reads with a read-only user alone: set PULSE_CLICKHOUSE_READER_URL"
+
+
 def test_a_preview_without_data_says_what_to_do(tmp_path: Path) -> None:
     done = pulse("boards", "preview", "--data", tmp_path)
 

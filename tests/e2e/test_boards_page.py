@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from board_data import BoardData, fill
+from board_data import BoardData, beat, fill
 from browser import Page, browser, found
 from commands import ROOT, command, environment
 from pydantic import SecretStr
@@ -39,6 +39,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, BoardD
         url = SecretStr(services.urls["clickhouse_url"])
         migrate_database(url, time_zone="Asia/Shanghai")
         made = fill(connect(url))
+        made.url = url
         with subprocess.Popen(
             command("boards", "preview", "--port", 0),
             cwd=ROOT,
@@ -184,3 +185,29 @@ async def test_another_rep_is_chosen_without_loading_the_page_anew(page: Page, d
 
     assert f"var-rep={reps[-1]}" in await page.value("location.search")
     assert await page.value("window.kept === document.querySelector('.panel')")
+
+
+async def test_pointing_at_a_day_tells_its_figures(page: Page, data: tuple[str, BoardData]) -> None:
+    await page.open(address(data[0], "pulse-team-en"))
+    told = await page.value(
+        "(() => { const one = document.querySelector('[data-kind=timeseries] svg');"
+        " const box = one.getBoundingClientRect(), at = {clientX: box.left + box.width * 0.6, clientY: box.top + 40};"
+        " one.dispatchEvent(new PointerEvent('pointermove', at));"
+        " const tip = document.getElementById('tip'); return tip.hidden ? null : tip.innerText; })()"
+    )
+
+    assert re.match(r"0[789]-\d\d 00:00\n", told)
+    assert re.search(r"Actual\s+¥[\d.]+[kM]?\b", told)
+    assert re.search(r"Due\s+¥[\d.]+[kM]\b", told)
+
+
+async def test_new_data_appears_in_place(page: Page, data: tuple[str, BoardData]) -> None:
+    base, made = data
+    await page.open(address(base, "pulse-pipeline-en"))
+    await page.value("window.kept = document.querySelector('[data-panel=\"2\"]')")
+    before = await page.value("window.kept.querySelector('.value').textContent")
+    beat(connect(made.url), 54_321)
+
+    await page.until(f"window.kept.querySelector('.value').textContent !== {json.dumps(before)}")
+    assert int((await page.value("window.kept.querySelector('.value').textContent")).replace(",", "")) >= 54_321
+    assert await page.value("window.kept.isConnected")

@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 import pytest
-from board_data import LAST_DAY, BoardData, fill
+from board_data import LAST_DAY, BoardData, fill, store
 from clickhouse_connect.driver.client import Client
 from pydantic import SecretStr
 from simulated_quarter import START
@@ -17,9 +17,10 @@ from simulated_quarter import START
 from grafana.alerts import ALERTS
 from grafana.preview.model import Shown, shown_boards
 from grafana.preview.questions import Asked, Questions
-from schemas.reference import CalendarDay, CallPlan, Hcp, Institution
+from schemas.reference import CalendarDay, CallPlan, Hcp, Institution, Product
 from streams.clickhouse import connect
 from streams.migrate import migrate
+from streams.references import publish
 from streams.simulator.world import COMPANY_ZONE
 
 BOARDS = shown_boards()
@@ -394,6 +395,25 @@ def test_sales_without_a_target_are_shown(reading: Client, filled: tuple[Client,
     answer = asyncio.run(Questions(reading, COMPANY_ZONE).panel(shown, panel, asked_then))
 
     assert answer["rows"] == [[123.0, None]]
+
+
+def test_many_products_are_the_nine_largest_and_the_others(reading: Client, filled: tuple[Client, BoardData]) -> None:
+    client, data = filled
+    publish(client, [Product(product_id=f"X{number}", name=f"药{number}") for number in range(12)], "ops")
+    line = data.quarter.events["sale"][0] | {"occurred_at": "2024-02-01T09:00:00+08:00", "due_on": None}
+    amounts = {number: Decimal(100 + number) for number in range(12)}
+    sales = [
+        line | {"event_id": f"x{number}", "product_id": f"X{number}", "amount": str(amount)}
+        for number, amount in amounts.items()
+    ]
+    store(client, "sale", sales)
+    shown = BOARDS["pulse-rep"]
+    moments = (datetime(2024, 1, 1, tzinfo=COMPANY_ZONE), datetime(2024, 3, 31, tzinfo=COMPANY_ZONE))
+    asked_then = Asked({"rep": line["rep_id"]}, *(str(int(moment.timestamp() * 1000)) for moment in moments))
+    answer = asyncio.run(Questions(reading, COMPANY_ZONE).panel(shown, panel_of(shown, "产品构成"), asked_then))
+
+    largest = [[f"药{number}", float(amounts[number] / 10_000)] for number in range(11, 2, -1)]
+    assert answer["rows"] == [*largest, ["其他", float(sum(amounts[number] for number in range(3)) / 10_000)]]
 
 
 def test_boards_of_a_company_without_data_break_nothing(database: Client, reader: Client) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import light_rows
 import pyarrow as pa
 from clickhouse_connect.driver.client import Client
+from pydantic import SecretStr
 from simulated_quarter import START, Quarter, quarter
 
 from schemas.events import EVENT_MODELS
@@ -18,6 +19,7 @@ from streams.references import publish
 from streams.simulator.world import COMPANY_ZONE
 
 LAST_DAY = date(2026, 9, 30)
+_BEAT = ["at", "worker", "shards", "lag", "messages", "seconds_since_round"]
 #: Owner level and id, product level and key.
 Cell = tuple[str, str, str, str]
 
@@ -31,6 +33,7 @@ class BoardData:
         figures: sales of the quarter by owner and product.
         lights: as inserted, by owner and product.
         paths: rep -> team, region, company.
+        url: of the writer, where a test sets it.
     """
 
     quarter: Quarter
@@ -40,6 +43,7 @@ class BoardData:
     products: dict[str, Product]
     nodes: dict[str, OrganisationNode] = field(default_factory=dict)
     reps: dict[str, Rep] = field(default_factory=dict)
+    url: SecretStr | None = None
 
     def events(self, kind: str) -> list[dict[str, Any]]:
         """Events of a kind with their company day as `day`."""
@@ -56,7 +60,7 @@ def fill(client: Client, reps: int = 12) -> BoardData:
     made = quarter(7, reps)
     publish(client, made.references, "ops")
     for kind, events in made.events.items():
-        _store(client, kind, events)
+        store(client, kind, events)
     of_kind: dict[type, list[Any]] = defaultdict(list)
     for row in made.references:
         of_kind[type(row)].append(row)
@@ -98,7 +102,7 @@ def _figures(
     return dict(figures)
 
 
-def _store(client: Client, kind: str, events: list[dict[str, Any]]) -> None:
+def store(client: Client, kind: str, events: list[dict[str, Any]]) -> None:
     table = EVENT_TABLES[kind]
     schema = table.arrow_schema()
     models = [EVENT_MODELS[kind].model_validate(event) for event in events]
@@ -134,6 +138,12 @@ def _store_calls(client: Client, made: Quarter) -> None:
     now = datetime.now(UTC)
     names = ["month_start", "rep_id", "hcp_id", "calls", "version", "updated_at"]
     client.insert("call_counts", [[*key, count, 1, now] for key, count in calls.items()], column_names=names)
+
+
+def beat(client: Client, lag: int) -> None:
+    """One more heartbeat of a third worker."""
+    now = datetime.now(UTC)
+    client.insert("worker_status", [[now, "c:3", 4, lag, 1, 0.5]], column_names=_BEAT)
 
 
 def _store_heartbeats(client: Client) -> None:

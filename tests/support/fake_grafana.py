@@ -20,6 +20,7 @@ class State:
         provisioned: uids of boards that came from a file.
         role: Admin or Viewer, of the token.
         broken: whether it answers 500.
+        silent: whether a change is answered with an empty 204.
     """
 
     folders: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -30,6 +31,7 @@ class State:
     provisioned: set[str] = field(default_factory=set)
     role: str = "Admin"
     broken: bool = False
+    silent: bool = False
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -39,7 +41,9 @@ class _Handler(BaseHTTPRequestHandler):
         """Say nothing."""
 
     def _answer(self, code: int, body: Any) -> None:
-        data = json.dumps(body).encode()
+        if self.state.silent and self.command == "PUT":
+            code, body = 204, None
+        data = b"" if code == 204 else json.dumps(body).encode()
         self.send_response(code)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(data)))

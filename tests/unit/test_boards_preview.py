@@ -3,6 +3,8 @@
 import asyncio
 import threading
 from collections.abc import AsyncIterator
+from datetime import UTC, date, datetime
+from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -18,6 +20,7 @@ from streams.errors import UsageError
 
 pytestmark = pytest.mark.usefixtures("network")
 BOARDS = shown_boards()
+SHANGHAI = ZoneInfo("Asia/Shanghai")
 
 
 class Type:
@@ -35,6 +38,7 @@ class FakeClient:
 
     def __init__(self) -> None:
         self.asked: list[str] = []
+        self.quarters: list[date] = []
         self.at_once = self.most_at_once = 0
         self.error: Exception | None = None
         self._lock = threading.Lock()
@@ -47,6 +51,8 @@ class FakeClient:
         try:
             if self.error is not None:
                 raise self.error
+            if " AS first " in sql:
+                return Answer(["first"], ["Date32"], [[day] for day in self.quarters])
             if " AS text" in sql:
                 return Answer(["value", "text"], ["String", "String"], [["A", "first"], ["B'", "second"]])
             return Answer(["state"], ["LowCardinality(String)"], [["red"]])
@@ -62,7 +68,7 @@ def client() -> FakeClient:
 
 @pytest.fixture
 async def page(client: FakeClient) -> AsyncIterator[str]:
-    server = PreviewServer(BOARDS, Questions(client, ZoneInfo("Asia/Shanghai")))  # type: ignore[arg-type]
+    server = PreviewServer(BOARDS, Questions(client, SHANGHAI))  # type: ignore[arg-type]
     port = await server.start(0)
     yield f"http://127.0.0.1:{port}"
     await server.stop()
@@ -110,6 +116,35 @@ async def test_a_board_comes_without_its_statements(page: str) -> None:
     assert [tab["uid"] for tab in board["tabs"]] == [uid for uid in BOARDS if not uid.endswith("-en")]
     assert board["other"] == {"zh-CN": "pulse-company", "en": "pulse-company-en"}
     assert "default-src 'self'" in headers["Content-Security-Policy"]
+
+
+async def test_quarters_with_sales_can_be_chosen_and_the_newest_is_shown_first(page: str, client: FakeClient) -> None:
+    client.quarters = [date(2199, 1, 1), date(2018, 4, 1), date(2017, 10, 1)]
+    _, english, _ = await get(f"{page}/api/boards/pulse-team-en")
+    _, chinese, _ = await get(f"{page}/api/boards/pulse-team")
+    _, live, _ = await get(f"{page}/api/boards/pulse-live")
+    begin, end = datetime(2018, 4, 1, tzinfo=SHANGHAI), datetime(2018, 7, 1, tzinfo=SHANGHAI)
+    second = {"from": str(int(begin.timestamp() * 1000)), "to": str(int(end.timestamp() * 1000) - 1)}
+
+    assert english["ranges"][-2:-1] == [{"display": "2018 Q2", **second}]
+    assert [one["display"] for one in english["ranges"][-2:]] == ["2018 Q2", "2017 Q4"]
+    assert [one["display"] for one in chinese["ranges"][-2:]] == ["2018年第2季度", "2017年第4季度"]
+    assert english["time"] == second
+    assert live["time"] == {"from": "now-24h", "to": "now"}
+    assert "2018" not in str(live["ranges"])
+
+
+async def test_the_running_quarter_is_shown_when_it_has_sales(page: str, client: FakeClient) -> None:
+    today = datetime.now(SHANGHAI).date()
+    client.quarters = [today.replace(month=(today.month - 1) // 3 * 3 + 1, day=1), date(2018, 4, 1)]
+
+    assert (await get(f"{page}/api/boards/pulse-team"))[1]["time"] == {"from": "now/fQ", "to": "now/fQ"}
+
+
+async def test_a_board_comes_while_clickhouse_is_away(page: str, client: FakeClient) -> None:
+    client.error = OperationalError("connection refused")
+
+    assert (await get(f"{page}/api/boards/pulse-team"))[0] == 200
 
 
 @pytest.mark.parametrize("name", ["app.js", "charts.js", "format.js", "style.css"])
@@ -184,16 +219,13 @@ async def test_a_clickhouse_that_fails_is_told_and_asked_again(
 
 
 async def test_a_port_in_use_is_named(page: str, client: FakeClient) -> None:
-    server = PreviewServer(BOARDS, Questions(client, ZoneInfo("Asia/Shanghai")))  # type: ignore[arg-type]
+    server = PreviewServer(BOARDS, Questions(client, SHANGHAI))  # type: ignore[arg-type]
 
     with pytest.raises(UsageError, match="is in use: choose another with --port"):
         await server.start(int(page.rpartition(":")[2]))
 
 
 def test_answers_are_fit_for_json() -> None:
-    from datetime import UTC, date, datetime  # noqa: PLC0415 (used here alone)
-    from decimal import Decimal  # noqa: PLC0415
-
     names = ["at", "naive", "day", "money", "nothing", "ratio", "name", "list"]
     types = ["DateTime64(3, 'UTC')", "DateTime", "Date32", "Nullable(Decimal(38, 6))", "Nullable(Float64)", "Float64"]
     types += ["LowCardinality(Nullable(String))", "Array(String)"]

@@ -8,6 +8,7 @@ from fake_grafana import TOKEN, State, fake_grafana
 from pydantic import SecretStr
 
 from grafana.client import Grafana
+from grafana.company import POLICIES
 from grafana.publish import data_source_body, publish_all, target_of
 from streams.errors import InvalidError, PulseError, UnavailableError, UsageError
 from streams.settings import Settings
@@ -25,7 +26,7 @@ def server() -> Iterator[tuple[str, State]]:
 @pytest.fixture
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     monkeypatch.chdir(tmp_path)
-    return Settings(clickhouse_reader_url=SecretStr(READER), time_zone="Asia/Tokyo")
+    return Settings(clickhouse_reader_url=SecretStr(READER), time_zone="Asia/Tokyo", policies=POLICIES)
 
 
 def publish(server: tuple[str, State], settings: Settings, *, dry_run: bool = False, token: str = TOKEN) -> list[str]:
@@ -92,6 +93,13 @@ def test_what_was_edited_in_grafana_is_brought_back(server: tuple[str, State], s
     assert (state.boards["pulse-rep"]["version"], state.boards["pulse-live"]["version"]) == (8, 2)
     assert state.places["pulse-live"] == "sfe-pulse"
     assert state.folders["sfe-pulse"]["title"] == "sfe-pulse"
+
+
+def test_an_empty_answer_is_a_good_one(server: tuple[str, State], settings: Settings) -> None:
+    publish(server, settings)
+    server[1].silent = True
+
+    assert "data source sfe-pulse: unchanged, password sent again" in publish(server, settings)
 
 
 @pytest.mark.parametrize(

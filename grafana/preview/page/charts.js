@@ -140,7 +140,7 @@ export function timeSeries(panel, answer, box) {
   const holder = node("div", { class: "plot" });
   const custom = panel.fieldConfig.defaults.custom ?? {};
   const bars = custom.drawStyle === "bars";
-  const series = coloured(seriesOf(panel, answer));
+  const series = coloured(seriesOf(panel, answer).filter(({ points }) => points.some(([, value]) => value !== null)));
   const made = node("div", { class: "chart" }, holder, legend(series));
   box.replaceChildren(made);
   const width = holder.clientWidth, height = holder.clientHeight;

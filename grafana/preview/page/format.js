@@ -1,6 +1,6 @@
 // How a value is written: field options, units, mappings and thresholds, as Grafana resolves them.
 
-export const PALETTE = ["#5B8FF9", "#4CB8A5", "#E0A030", "#9A7FD1", "#E07A5F", "#7FB3D5", "#A3C95C", "#D48CB8"];
+export const PALETTE = ["#5B8FF9", "#4CB8A5", "#E0A030", "#9A7FD1", "#E07A5F", "#7FB3D5", "#A3C95C", "#D48CB8", "#C9B458", "#6F7C91"];
 
 let language = "zh-CN";
 let zone = "Asia/Shanghai";
@@ -65,7 +65,7 @@ export function parts(value, unit, decimals) {
   if (unit?.startsWith("prefix:")) return [unit.slice(7) + number(value, digits, digits), ""];
   if (unit?.startsWith("suffix:")) {
     const [text, scale] = large(value, digits, decimals);
-    return [text, scale + unit.slice(7)];
+    return [text + scale, unit.slice(7)];
   }
   return large(value, digits, decimals);
 }
