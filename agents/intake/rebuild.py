@@ -4,17 +4,18 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from agents.progress.books import Books, CallCount
-from agents.progress.cells import LEAVES, MONTH, UNIT_OF_LETTER, Entity, Slot, blank
+from agents.progress.cells import LEAVES, UNIT_OF_LETTER, Entity, Slot, blank
 from agents.progress.ledger import withdrawn
 from agents.progress.plan import ALL, Plan
 from agents.progress.state import ProgressState
+from schemas.policy import CalendarPeriod
 
 
 class ShownFigure(NamedTuple):
     """What names a figure of a calendar period that stands in a table."""
 
     kpi_id: str
-    period: str
+    period: CalendarPeriod
     period_start: int
     """Ordinal of the first day."""
     level: str
@@ -68,13 +69,8 @@ def recall(state: ProgressState, figures: Iterable[ShownFigure], calls: Iterable
         output = outputs.get(figure.kpi_id)
         if output is None or figure.period not in output.periods or figure.product_level not in output.levels:
             continue
-        if figure.period != "month" and "month" in output.periods and not output.is_ledger:
-            continue  # longer periods are written with their months
-        group = output.numerator.group
-        letter = figure.period[0] if output.is_ledger else MONTH
-        slot = state.entity(figure.level, figure.entity_id).slot(f"{letter}{figure.period_start}", ())
-        key = f"{group}|{_product_key(figure)}"
-        slot.cells.setdefault(key, blank(state.plan.widths[group], state.plan.lasts[group]))
+        entity = state.entity(figure.level, figure.entity_id)
+        state.recalled[entity, output, figure.period, figure.period_start, _product_key(figure)] = None
     before = Books()
     for call in calls:
         before.open((call.rep_id, call.month)).calls[call.hcp_id] = call.calls

@@ -72,6 +72,8 @@ def changed_rows(state: ProgressState) -> list[CellRow]:
                 wanted[spot] = dict.fromkeys(outputs)
             else:
                 there.update(dict.fromkeys(outputs))
+    for entity, output, period, start, product_key in state.recalled:
+        wanted.setdefault(_Spot(entity, period, start, product_key), {})[output] = None
     return [row for spot, outputs in wanted.items() for row in _rows_at(state.plan, spot, outputs)]
 
 

@@ -19,13 +19,14 @@ from agents.progress.plan import (
     ONCE_A_DAY,
     SHARED,
     Group,
+    KpiOutput,
     LedgerSpec,
     Plan,
     day_of,
     product_keys,
 )
 from agents.progress.standing import Standing
-from schemas.policy import Unit
+from schemas.policy import CalendarPeriod, Unit
 
 #: Cells or entries of one message: a broker takes a megabyte, and a cell may have a few hundred bytes.
 _KEYS_PER_MESSAGE = 1_000
@@ -84,6 +85,8 @@ class ProgressState:
         self.changed_reports: dict[tuple[str, str, str], set[str]] = {}
         """Changed entry keys by report."""
         self.dropped_slots: list[Slot] = []
+        self.recalled: dict[tuple[Entity, KpiOutput, CalendarPeriod, int, str], None] = {}
+        """Figures that stand in a table and must be written again, be they nothing."""
         self.speaking_next: set[str] = set()
         """Members whose credits are written with this checkpoint and told with the next."""
         self.stale_windows: dict[tuple[Entity, str], None] = {}
@@ -343,7 +346,7 @@ class ProgressState:
         self.changed_slots = set()
         self.changed_members, self.speaking_next = self.speaking_next, set()
         self.changed_reports = {}
-        self.dropped_slots = []
+        self.dropped_slots, self.recalled = [], {}
         self.books.settle()
 
 
