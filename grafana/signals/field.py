@@ -1,7 +1,7 @@
 """Field work: a representative's plan and next steps, and what happens right now."""
 
 from grafana.looks import AMBER, BLUE, GREEN, PALE, TEAL
-from grafana.signals.progress import KPI, MONEY, QUARTER, REP
+from grafana.signals.progress import KPI, MONEY, OWN_LIGHT, QUARTER, REP
 from grafana.signals.signal import Column, Signal
 
 _REP = "${rep:sqlstring}"
@@ -139,7 +139,7 @@ FROM
             ON calendar.day = days.day
     )
 ) AS days
-CROSS JOIN (SELECT value, target FROM lights_now WHERE {KPI} AND product_level = 'all' AND {REP.light}) AS light""",
+CROSS JOIN (SELECT value, target FROM {OWN_LIGHT} WHERE {KPI} AND product_level = 'all' AND {REP.light}) AS light""",
     unit="money",
     columns=(
         Column("needed", "[[还需|Needed]]", "money", colour=AMBER),

@@ -1,7 +1,7 @@
 """All KPIs of the policy side by side: this month, this quarter, and the light where there is a target."""
 
 from grafana.looks import BLUE
-from grafana.signals.progress import QUARTER, STATE, Owner
+from grafana.signals.progress import OWN_LIGHT, QUARTER, STATE, Owner
 from grafana.signals.signal import Column, Signal
 
 _AS_OF = f"least(toDate32(now('{{{{time_zone}}}}')), addMonths(toDate32({QUARTER}), 3) - 1)"
@@ -49,7 +49,7 @@ FROM
 ) AS figure
 LEFT JOIN
 (
-    SELECT kpi_id, state, attainment FROM lights_now
+    SELECT kpi_id, state, attainment FROM {OWN_LIGHT}
     WHERE period = 'quarter' AND period_start = {QUARTER} AND product_level = 'all' AND {owner.light}
 ) AS light ON light.kpi_id = figure.kpi_id
 ORDER BY indexOf({{{{kpi_ids}}}}, figure.kpi_id)""",

@@ -12,6 +12,8 @@ MONEY = "[[ / 10000|]]"
 QUARTER = "toStartOfQuarter(toDate($__toTime, '{{time_zone}}'))"
 
 KPI = "kpi_id = 'sales_amount' AND period = 'quarter' AND period_start = " + QUARTER
+#: Readings without names, for an owner that is known: a tenth of the work of `lights_now`.
+OWN_LIGHT = "lights FINAL"
 STATE = Column("state", "[[灯|Light]]", cell="light", width=86)
 CAUSE = Column("cause", "[[依据|Because of]]", width=84)
 
@@ -22,7 +24,7 @@ class Owner:
 
     Attributes:
         prefix: of the names of the signals.
-        light: condition on `lights_now`.
+        light: condition on `lights`.
         below: condition on `lights_now`: owners further down.
         sales: condition on `sales_lines`.
         figures: view of the figures, with the condition.
@@ -66,7 +68,7 @@ CAUSE_WORD = (
 
 
 def _light(owner: Owner, columns: str) -> str:
-    return f"SELECT {columns}\nFROM lights_now\nWHERE {KPI} AND product_level = 'all' AND {owner.light}"
+    return f"SELECT {columns}\nFROM {OWN_LIGHT}\nWHERE {KPI} AND product_level = 'all' AND {owner.light}"
 
 
 def share_text(value: str, state: str) -> str:
@@ -234,10 +236,10 @@ FROM
 CROSS JOIN
 (
     SELECT
-        max(lights_now.expected) AS expected, max(lights_now.target) AS target, max(lights_now.value) AS value,
-        max(lights_now.forecast) AS forecast, max(lights_now.forecast_low) AS forecast_low,
-        max(lights_now.forecast_high) AS forecast_high
-    FROM lights_now
+        max(lights.expected) AS expected, max(lights.target) AS target, max(lights.value) AS value,
+        max(lights.forecast) AS forecast, max(lights.forecast_low) AS forecast_low,
+        max(lights.forecast_high) AS forecast_high
+    FROM {OWN_LIGHT}
     WHERE {KPI} AND product_level = 'all' AND {owner.light}
 ) AS light
 ORDER BY time""",

@@ -1,6 +1,7 @@
 """Every panel of every board asks ClickHouse something it understands, and the figures are those of plain loops."""
 
 import asyncio
+import uuid
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
@@ -31,7 +32,7 @@ NOW = {"pulse-pipeline", "pulse-pipeline-en"}
 
 @pytest.fixture(scope="module")
 def filled(clickhouse_url: SecretStr) -> Iterator[tuple[Client, BoardData]]:
-    name = "boards_test"
+    name = f"boards_{uuid.uuid4().hex}"
     server = connect(clickhouse_url, database="default")
     server.command(f"CREATE DATABASE {name}")
     client = connect(clickhouse_url, database=name)
