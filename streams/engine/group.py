@@ -24,6 +24,7 @@ _FETCH_BYTES = 4_000_000
 _LONGEST_REBUILD_MS = 3_600_000
 #: Offsets in Kafka are for watchers; a broker that hangs must not keep a checkpoint from ending.
 _COMMIT_S = 2.0
+_LEAVE_S = 1.5
 
 
 def assignor(delay_s: float) -> type[Any]:
@@ -91,11 +92,14 @@ class Group:
             raise UnavailableError(msg) from error
 
     async def stop(self) -> None:
-        """Leave the group."""
-        try:
-            await self.consumer.stop()
-        finally:
-            await self._admin.close()
+        """Leave the group; a rebalance that is under way is not waited for, what matters is written by now."""
+        leaving = [asyncio.create_task(self.consumer.stop()), asyncio.create_task(self._admin.close())]
+        done, pending = await asyncio.wait(leaving, timeout=_LEAVE_S)
+        if pending:
+            log.info("left the group without a goodbye: it notices within the session timeout")
+        for task in done:
+            if error := task.exception():
+                log.debug("left the group", error=str(error))
 
     def mine(self) -> set[int]:
         """Partitions this worker is to read."""
