@@ -12,6 +12,7 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
+from schemas.compliance import ListFile, RuleFile
 from schemas.events import EVENT_MODELS
 from schemas.lights import LightPolicy
 from schemas.mapping import Mapping
@@ -27,6 +28,8 @@ PUBLISHED: dict[str, type[BaseModel]] = {
     **{f"reference-{kind.replace('_', '-')}": model for kind, model in REFERENCE_MODELS.items()},
     "dead-letter": DeadLetter,
     "import-mapping": Mapping,
+    "policy-compliance": RuleFile,
+    "policy-compliance-lists": ListFile,
     "policy-kpis": KpiPolicy,
     "policy-lights": LightPolicy,
 }

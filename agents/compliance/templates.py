@@ -1,0 +1,148 @@
+"""Sentences of a rule: texts in which names of fields, thresholds and named parts stand in braces."""
+
+import re
+from collections.abc import Callable, Sequence
+from datetime import date, datetime, time, timedelta
+from decimal import ROUND_HALF_EVEN, Decimal
+from string import Formatter
+from typing import Any, Literal
+
+from agents.compliance.arithmetic import EXACT
+from agents.compliance.errors import RuleError
+from agents.compliance.language import Scope, compile_expression
+from agents.compliance.nodes import Frame, Node
+from agents.progress.calendar import CompanyTime
+from schemas.base import Model
+
+Language = Literal["zh", "en"]
+_NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
+_SPEC = re.compile(r"(?P<group>,?)(?:\.(?P<places>[0-6]))?")
+_WORDS: dict[Language, dict[bool, str]] = {"zh": {True: "是", False: "否"}, "en": {True: "yes", False: "no"}}
+_UNITS: tuple[tuple[int, str, str], ...] = ((86_400, " 天", "day"), (3_600, " 小时", "hour"), (60, " 分钟", "minute"))
+_SEPARATORS: dict[Language, str] = {"zh": "、", "en": ", "}
+_NOTHING = "—"
+_SHOWN = 5
+
+
+class Template:
+    """One sentence in one language.
+
+    Args:
+        text: with names in braces.
+        scope: names there are.
+        language: zh or en.
+
+    Raises:
+        RuleError: a brace is not closed, or a name does not exist.
+    """
+
+    def __init__(self, text: str, scope: Scope, language: Language) -> None:
+        self._language = language
+        self._parts: list[tuple[str, Node | None, str]] = []
+        try:
+            parsed = list(Formatter().parse(text))
+        except ValueError as error:
+            msg = f"{error}: a brace itself is written twice"
+            raise RuleError(msg, 1, 1) from None
+        for literal, name, spec, conversion in parsed:
+            if name is not None:
+                _check(text, name, spec or "", conversion)
+            self._parts.append((literal, None if name is None else _compiled(text, name, scope), spec or ""))
+
+    def fill(self, frame: Frame) -> str:
+        """The sentence for an event."""
+        time_ = frame.world.time
+        return "".join(
+            literal + ("" if part is None else written(part.run(frame), self._language, time_, spec))
+            for literal, part, spec in self._parts
+        )
+
+
+def _check(text: str, name: str, spec: str, conversion: str | None) -> None:
+    column = max(text.find("{" + name), 0) + 1
+    if conversion or not _SPEC.fullmatch(spec):
+        msg = f"{{{name}:{spec}}} cannot be written so: {{{name}}}, {{{name}:.2}} for two decimals, {{{name}:,.2}}"
+        raise RuleError(msg, 1, column)
+    if not _NAME.fullmatch(name):
+        msg = f"{{{name}}} is no name: work it out under `let` and name that here"
+        raise RuleError(msg, 1, column)
+
+
+def _compiled(text: str, name: str, scope: Scope) -> Node:
+    try:
+        return compile_expression(name, scope, None)
+    except RuleError as error:
+        raise RuleError(error.what, 1, max(text.find("{" + name), 0) + 2) from None
+
+
+def written(value: Any, language: Language, time_: CompanyTime, spec: str = "") -> str:
+    """A value as a person reads it."""
+    found = next((write for kinds, write in _WRITERS if isinstance(value, kinds)), None)
+    return str(value) if found is None else found(value, language, time_, spec)
+
+
+def named(record: Model) -> str:
+    """A record by its name or id."""
+    kind = getattr(record, "kind_name", type(record).__name__.lower())
+    fields = (getattr(record, field, None) for field in ("event_id", "name", "title", f"{kind}_id"))
+    found = next((field for field in fields if field is not None), None)
+    if found is None:
+        known = (getattr(record, field) for field in type(record).model_fields)
+        found = ", ".join(str(field) for field in known if field is not None)
+    return f"{kind} {found}"
+
+
+def _number(value: int | Decimal, spec: str) -> str:
+    found = _SPEC.fullmatch(spec)
+    if found is not None and found["places"] is not None:
+        value = Decimal(value).quantize(Decimal(1).scaleb(-int(found["places"])), ROUND_HALF_EVEN, EXACT)
+    elif isinstance(value, Decimal):
+        value = _short(value)
+    return f"{value:,f}" if found is not None and found["group"] else f"{value:f}"
+
+
+def _short(value: Decimal) -> Decimal:
+    """A number of at most twelve decimals, without zeros behind."""
+    exponent = value.normalize(EXACT).as_tuple().exponent
+    if isinstance(exponent, int) and exponent < -6:  # noqa: PLR2004 - a quotient
+        value = value.quantize(Decimal("0.000001"), ROUND_HALF_EVEN, EXACT)
+    short = value.normalize(EXACT)
+    return short.quantize(Decimal(1), context=EXACT) if short == short.to_integral_value() else short
+
+
+def _length(value: timedelta, language: Language) -> str:
+    seconds = Decimal(value // timedelta(microseconds=1)).scaleb(-6)
+    for size, chinese, english in _UNITS:
+        if abs(seconds) >= size:
+            count = (seconds / size).quantize(Decimal("0.1"), ROUND_HALF_EVEN)
+            number = _number(count, "")
+            return number + (chinese if language == "zh" else f" {english}" + ("" if count == 1 else "s"))
+    number = _number(seconds, "")
+    return f"{number} 秒" if language == "zh" else f"{number} seconds"
+
+
+def _listed(values: Any, language: Language, time_: CompanyTime) -> str:
+    shown = [written(value, language, time_) for value in list(values)[:_SHOWN]]
+    more = len(values) - len(shown)
+    text = _SEPARATORS[language].join(shown)
+    if not shown:
+        return _NOTHING
+    if more <= 0:
+        return text
+    return f"{text} 等 {len(values)} 项" if language == "zh" else f"{text} and {more} more"
+
+
+_Writer = Callable[[Any, Language, CompanyTime, str], str]
+#: How values are written, the first kind that fits.
+_WRITERS: tuple[tuple[Any, _Writer], ...] = (
+    (type(None), lambda *_: _NOTHING),
+    (str, lambda value, *_: str(value)),
+    (bool, lambda value, language, *_: _WORDS[language][value]),
+    (int | Decimal, lambda value, _language, _time, spec: _number(value, spec)),
+    (timedelta, lambda value, language, *_: _length(value, language)),
+    (datetime, lambda value, _language, time_, _spec: f"{value.astimezone(time_.zone):%Y-%m-%d %H:%M}"),
+    (date, lambda value, *_: f"{value:%Y-%m-%d}"),
+    (time, lambda value, *_: f"{value:%H:%M}"),
+    (Model, lambda value, *_: named(value)),
+    (Sequence | frozenset, lambda value, language, time_, _spec: _listed(value, language, time_)),
+)
