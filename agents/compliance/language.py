@@ -28,7 +28,7 @@ from agents.compliance.kinds import (
     list_of,
     record_of,
 )
-from agents.compliance.nodes import Node, Run, constant
+from agents.compliance.nodes import Account, Explanation, Frame, Node, Run, constant, explain
 from agents.compliance.syntax import Source
 from agents.compliance.windows import WINDOWS
 from schemas.base import Model
@@ -201,7 +201,9 @@ class _Reader:
         if name in FUNCTIONS:
             raise self._source.error(part, f"{name} is a function: write {FUNCTIONS[name].example}")
         offered = ", ".join(sorted(names_of(self._scope)))
-        raise self._source.error(part, f"there is no {name!r} in events of kind {self._scope.event_kind}: there is {offered}")
+        raise self._source.error(
+            part, f"there is no {name!r} in events of kind {self._scope.event_kind}: there is {offered}"
+        )
 
     def _read_attribute(self, part: ast.Attribute) -> Node:
         record = self.read(part.value)
@@ -215,9 +217,8 @@ class _Reader:
             offered = ", ".join(model.model_fields)
             raise self._source.error(part, f"{record.text} has no field {part.attr!r}: it has {offered}")
         kind = kind_of(model.model_fields[part.attr].annotation)
-        return Node(
-            kind, "", field_run(model, part.attr, record.run), (record,), needs=record.needs, size=record.size + 1
-        )
+        read = field_run(model, part.attr, record.run)
+        return Node(kind, "", read, (record,), account=_if_missing(record), needs=record.needs, size=record.size + 1)
 
     # ------------------------------------------------------------- operators
 
@@ -367,6 +368,16 @@ class _Reader:
         if arguments[0].value not in self._scope.lists:
             offered = ", ".join(sorted(self._scope.lists)) or "none"
             raise self._source.error(part.args[0], f"there is no list {arguments[0].value!r}: there is {offered}")
+
+
+def _if_missing(record: Node) -> Account:
+    """Explains a field by its record only where there is no record."""
+
+    def account(frame: Frame) -> list[Explanation]:
+        found = explain(record, frame)
+        return [found] if found.value is None else []
+
+    return account
 
 
 #: How what is refused is called.

@@ -165,7 +165,9 @@ def _name_flaws(rule: Rule) -> Iterator[Flaw]:
             if path[0] == "let" and path[1] in rule.parameters:
                 what = "a threshold"
             if what is not None:
-                yield Flaw(path, RuleError(f"{path[1]} is {what} already, in events of kind {kind}: name it otherwise", 1, 1))
+                yield Flaw(
+                    path, RuleError(f"{path[1]} is {what} already, in events of kind {kind}: name it otherwise", 1, 1)
+                )
 
 
 def _names(rule: Rule) -> list[tuple[str, str]]:

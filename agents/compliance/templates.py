@@ -98,7 +98,8 @@ def _number(value: int | Decimal, spec: str) -> str:
         value = Decimal(value).quantize(Decimal(1).scaleb(-int(found["places"])), ROUND_HALF_EVEN, EXACT)
     elif isinstance(value, Decimal):
         value = _short(value)
-    return f"{value:,f}" if found is not None and found["group"] else f"{value:f}"
+    form = ("," if found is not None and found["group"] else "") + ("d" if isinstance(value, int) else "f")
+    return f"{value:{form}}"
 
 
 def _short(value: Decimal) -> Decimal:
