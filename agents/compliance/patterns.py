@@ -4,6 +4,7 @@ Letters, `.`, `[…]`, `[^…]`, `\d \w \s`, groups, `|`, `* + ? {m,n}`, `^`, `$
 looking ahead or behind) is refused. Thompson's construction: Programming Techniques, CACM 11 (1968) 6.
 """
 
+import string
 from collections.abc import Callable
 from typing import NamedTuple, NoReturn
 
@@ -17,7 +18,7 @@ _CLASSES: dict[str, Callable[[str], bool]] = {
     "w": lambda character: character.isalnum() or character == "_",
     "s": str.isspace,
 }
-_SPECIAL = frozenset("\\.[](){}*+?|^$")
+_SIGNS = string.punctuation
 _REPEATS: dict[str, tuple[int, int | None] | None] = {"*": (0, None), "+": (1, None), "?": (0, 1), "{": None}
 #: Whether a character fits.
 Fits = Callable[[str], bool]
@@ -187,11 +188,11 @@ class _Parser:
         self._at += 1
         if character.lower() in _CLASSES and character:
             return self._one(_class(character))
-        if character in _SPECIAL and character:
+        if character in _SIGNS and character:
             return self._letters(character)
         names = {"n": "\n", "t": "\t"}
         if character not in names:
-            self._fail(f"\\{character} does not work: \\d, \\w, \\s, or \\ before one of {' '.join(sorted(_SPECIAL))}")
+            self._fail(f"\\{character} does not work: \\d, \\w, \\s, or or \\ before a sign")
         return self._letters(names[character])
 
     def _letters(self, character: str) -> "_Build":
@@ -209,7 +210,7 @@ class _Parser:
 
     def _set(self) -> Fits:
         is_negated, parts = self._take("^"), list[Fits]()
-        while not self._take("]") or not parts:
+        while not (parts and self._take("]")):
             if not self._next():
                 self._fail("a set is not closed: ] is missing")
             parts.append(self._member())

@@ -42,9 +42,7 @@ class Source:
                 warnings.simplefilter("error", DeprecationWarning)
                 tree = ast.parse(self._wrapped, mode="eval").body
         except SyntaxError as error:
-            line, column = self._within((error.lineno or 2) - 1, error.offset or 1)
-            msg = f"this is no expression: {error.msg or 'it cannot be read'}"
-            raise RuleError(msg, line, column) from None
+            raise self._syntax_error(error) from None
         except (ValueError, MemoryError, RecursionError, Warning) as error:
             msg = f"this is no expression: {error or 'it is nested too deeply'}"
             raise RuleError(msg, 1, 1) from None
@@ -52,6 +50,26 @@ class Source:
             msg = "a closing bracket has no opening one: remove it"
             raise RuleError(msg, 1, 1)
         return tree
+
+    def _syntax_error(self, error: SyntaxError) -> RuleError:
+        """The error as Python tells it of the text in one line: there the bracket around it misleads nobody."""
+        place = self._within((error.lineno or 2) - 1, error.offset or 1)
+        remarks = [_without_remark(line) for line in self.lines]
+        flat = " ".join(one.ljust(len(line)) for one, line in zip(remarks, self.lines, strict=True))
+        try:
+            ast.parse(flat.lstrip(), mode="eval")
+        except SyntaxError as better:
+            error = better
+            before = len(flat) - len(flat.lstrip())
+            offset = before + better.offset - 1 if better.offset else len(flat.rstrip())
+            for number, line in enumerate(self.lines, start=1):
+                if offset <= len(line) or number == len(self.lines):
+                    place = self._within(number, offset + 1)
+                    break
+                offset -= len(line) + 1
+        except (ValueError, MemoryError, RecursionError):
+            pass
+        return RuleError(f"this is no expression: {error.msg or 'it cannot be read'}", *place)
 
     def _within(self, line: int, column: int) -> tuple[int, int]:
         """A place that lies in the text, for an error that lies at its end."""
