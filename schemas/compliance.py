@@ -73,7 +73,7 @@ class TestCase(Model):
     event: dict[str, Any] = Field(default_factory=dict)
     """Fields that differ from the example of the file."""
     past: Annotated[tuple[dict[str, Any], ...], Field(max_length=1_000)] = ()
-    """Events before, each with `of` (its kind) and the fields that differ from the example."""
+    """Events before: `of` (its kind), `times` (so many like it) and the fields that differ from the example."""
     references: dict[str, tuple[dict[str, Any], ...]] = Field(default_factory=dict)
     """Reference rows that replace or are added to those of the file."""
 

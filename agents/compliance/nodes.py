@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
+from itertools import count
 from typing import Any, NamedTuple
 
 from agents.compliance.errors import ExhaustedError
@@ -12,6 +13,8 @@ from agents.compliance.world import World
 #: Steps one rule may take for one event: items looked at in lists and in the past, and what long texts cost.
 STEPS = 100_000
 _UNREAD = object()
+#: Of named parts; one for each time a rule is compiled.
+_NUMBERS = count()
 
 
 class Frame:
@@ -27,17 +30,21 @@ class Frame:
         item1: item of the loop inside it.
         item2: item of the loop inside that.
         left: steps the rule has left.
+        moment_us: moment of the event in microseconds since 1970.
+        named: values of named parts, by the number of the part.
     """
 
-    __slots__ = ("_rows", "day", "event", "item0", "item1", "item2", "left", "world")
+    __slots__ = ("_rows", "day", "event", "item0", "item1", "item2", "left", "moment_us", "named", "world")
 
     def __init__(self, event: Any, world: World) -> None:
         self.event, self.world = event, world
         self.day = date.fromordinal(world.time.day_of(event.occurred_at))
+        self.moment_us = world.time.microseconds(event.occurred_at)
         self.item0: Any = None
         self.item1: Any = None
         self.item2: Any = None
         self.left = STEPS
+        self.named: dict[int, Any] = {}
         self._rows: dict[str, Any] = {}
 
     def row(self, table: str, key: str) -> Any:
@@ -131,6 +138,21 @@ def node(kind: Kind, run: Run, parts: Sequence[Node], account: Account | None = 
     needs = frozenset[Need]().union(*(part.needs for part in parts))
     size = 1 + sum(part.size for part in parts)
     return Node(kind, "", run, tuple(parts), account=account, needs=needs, size=size)
+
+
+def remembered(part: Node) -> Node:
+    """The same node, worked out once for an event however often it is used. No loop may run around it."""
+    if part.is_constant or not part.parts:
+        return part
+    work, number = part.run, next(_NUMBERS)
+
+    def run(frame: Frame) -> Any:
+        value = frame.named.get(number, _UNREAD)
+        if value is _UNREAD:
+            value = frame.named[number] = work(frame)
+        return value
+
+    return replace(part, run=run)
 
 
 def folded(made: Node) -> Node:

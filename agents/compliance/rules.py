@@ -9,7 +9,7 @@ from agents.compliance import language
 from agents.compliance.errors import ExhaustedError, RuleError
 from agents.compliance.functions import FUNCTIONS
 from agents.compliance.language import compile_expression
-from agents.compliance.nodes import STEPS, Explanation, Frame, Need, Node, explain, missing
+from agents.compliance.nodes import STEPS, Explanation, Frame, Need, Node, explain, missing, remembered
 from agents.compliance.templates import Language, Template
 from schemas.compliance import Rule
 
@@ -139,7 +139,7 @@ class _Compilation:
             made = self._tried(("let", name), lambda text=text: compile_expression(text, scope, None))
             if made is None:
                 return
-            named[name] = made
+            named[name] = remembered(made)
         self.node = self._tried(("when",), lambda: compile_expression(rule.when, scope))
         for one in LANGUAGES:
             text = getattr(rule.message, one)

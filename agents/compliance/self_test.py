@@ -14,6 +14,9 @@ from schemas.compliance import Examples, NamedList, Rule, TestCase
 from schemas.events import EVENT_MODELS, Event
 from schemas.reference import REFERENCE_MODELS, Reference
 
+#: Events one entry of a test's past may stand for.
+_MOST_TIMES = 1_000
+
 
 class CaseError(ValueError):
     """A test event cannot be made.
@@ -70,11 +73,22 @@ def frame_of(
     """
     event = _event(test.of or rule.scope.events[0], test.event, examples, "test", ("event",))
     past = [
-        _event(fields.get("of") or event.kind_name, fields, examples, f"past-{number}", ("past", number))
+        _event(fields.get("of") or event.kind_name, fields, examples, f"past-{number}{suffix}", ("past", number))
         for number, fields in enumerate(test.past)
+        for suffix in _suffixes(fields.get("times", 1), number)
     ]
     references = References(_rows(test, examples))
     return Frame(event, World(references, MemoryHistory(past), time, lists))
+
+
+def _suffixes(times: object, number: int) -> list[str]:
+    """What tells events apart that one entry stands for."""
+    if times == 1:
+        return [""]
+    if not isinstance(times, int) or not 1 <= times <= _MOST_TIMES:
+        msg = f"times: {times!r} is no number of events from 1 to {_MOST_TIMES}"
+        raise CaseError(msg, ("past", number, "times"))
+    return [f"-{index}" for index in range(times)]
 
 
 def _event(
@@ -84,7 +98,7 @@ def _event(
     if model is None:
         msg = f"there is no event of kind {kind!r}: there is {', '.join(EVENT_MODELS)}"
         raise CaseError(msg, path)
-    own = {name: value for name, value in fields.items() if name != "of"}
+    own = {name: value for name, value in fields.items() if name not in {"of", "times"}}
     whole = {"event_id": event_id, **examples.events.get(kind, {}), **own}  # type: ignore[call-overload]
     try:
         return model.model_validate(whole)

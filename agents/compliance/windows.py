@@ -1,12 +1,13 @@
 """Stretches of the past a rule looks back on."""
 
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from typing import NamedTuple
 
 from agents.progress.calendar import CompanyTime
 
 #: How far back a rule may look: three years, as in the credit rating of bribery, and a leap day.
 FARTHEST = timedelta(days=1_096)
+_MICROSECOND = timedelta(microseconds=1)
 
 
 class Window(NamedTuple):
@@ -17,11 +18,11 @@ class Window(NamedTuple):
     length: timedelta | None = None
     """Of a rolling one; None: the calendar period in the name."""
 
-    def since(self, moment: datetime, day: date, time: CompanyTime) -> datetime:
-        """First moment of the window of an event at `moment` on the company day `day`."""
+    def since_us(self, moment_us: int, day: date, time: CompanyTime) -> int:
+        """First moment of the window of an event at `moment_us` on the company day `day`, in microseconds since 1970."""
         if self.length is not None:
-            return moment - self.length
-        return time.instant(_first_day(self.name, day).toordinal())
+            return moment_us - self.length // _MICROSECOND
+        return CompanyTime.microseconds(time.instant(_first_day(self.name, day).toordinal()))
 
 
 def _first_day(period: str, day: date) -> date:

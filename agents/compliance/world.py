@@ -4,7 +4,7 @@ from bisect import bisect_left, bisect_right, insort
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from typing import Any, Protocol
 
 from agents.intake.directory import Directory, Timeline
@@ -18,15 +18,15 @@ _SATURDAY = 5
 class History(Protocol):
     """Events judged before, by whose they are."""
 
-    def events(self, kind: str, subject: str, key: str, since: datetime, until: datetime) -> Sequence[Any]:
-        """Events of one subject with `since` <= occurred_at <= `until`, the oldest first.
+    def events(self, kind: str, subject: str, key: str, since_us: int, until_us: int) -> Sequence[Any]:
+        """Events of one subject with `since_us` <= occurred_at <= `until_us`, the oldest first.
 
         Args:
             kind: kind of event, for example `visit`.
             subject: `rep`, `hcp` or `institution`.
             key: its id.
-            since: first moment.
-            until: last moment.
+            since_us: first moment, in microseconds since 1970: aware datetimes are ten times slower to compare.
+            until_us: last moment.
         """
 
 
@@ -38,25 +38,26 @@ class MemoryHistory:
     """
 
     def __init__(self, events: Sequence[Event] = ()) -> None:
-        self._lines: dict[tuple[str, str, str], list[tuple[datetime, int, Event]]] = defaultdict(list)
-        self._count = 0
+        self._lines: dict[tuple[str, str, str], tuple[list[int], list[Event]]] = defaultdict(lambda: ([], []))
         for event in events:
             self.add(event)
 
     def add(self, event: Event) -> None:
         """Put an event into the past."""
-        self._count += 1
+        moment = CompanyTime.microseconds(event.occurred_at)
         for subject, key in subjects(event):
-            insort(self._lines[event.kind_name, subject, key], (event.occurred_at, self._count, event))
+            moments, events = self._lines[event.kind_name, subject, key]
+            index = bisect_right(moments, moment)
+            moments.insert(index, moment)
+            events.insert(index, event)
 
-    def events(self, kind: str, subject: str, key: str, since: datetime, until: datetime) -> Sequence[Any]:
+    def events(self, kind: str, subject: str, key: str, since_us: int, until_us: int) -> Sequence[Any]:
         """Events of one subject in a stretch of time, the oldest first."""
         line = self._lines.get((kind, subject, key))
-        if not line:
+        if line is None:
             return ()
-        first = bisect_left(line, since, key=lambda entry: entry[0])
-        after = bisect_right(line, until, key=lambda entry: entry[0])
-        return [entry[2] for entry in line[first:after]]
+        moments, events = line
+        return events[bisect_left(moments, since_us) : bisect_right(moments, until_us)]
 
 
 def subjects(event: Any) -> Iterator[tuple[str, str]]:

@@ -211,10 +211,9 @@ def test_long_texts_and_lists_cost_steps() -> None:
 
 def test_the_past_may_come_in_any_order() -> None:
     history = MemoryHistory(PAST[::-1])
-    day = SHANGHAI.instant(PAST[0].occurred_at.date().toordinal())
-    found = history.events("visit", "rep", "R1", PAST[3].occurred_at, PAST[0].occurred_at)
-    assert [event.event_id for event in found] == ["p4", "p2", "p1"]
-    assert day <= PAST[0].occurred_at
+    first, last = (SHANGHAI.microseconds(PAST[index].occurred_at) for index in (3, 0))
+    assert [event.event_id for event in history.events("visit", "rep", "R1", first, last)] == ["p4", "p2", "p1"]
+    assert [event.event_id for event in history.events("visit", "rep", "R1", first + 1, last - 1)] == ["p2"]
 
 
 numbers = st.lists(st.integers(-1000, 1000), min_size=2, max_size=40)

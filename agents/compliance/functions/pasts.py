@@ -71,11 +71,11 @@ def _look(kind: str, window: Window, subject: str, key: Run) -> Run:
         if whose is None:
             return None
         event, world = frame.event, frame.world
-        since = window.since(event.occurred_at, frame.day, world.time)
-        found = world.history.events(kind, subject, whose, since, event.occurred_at)
+        since = window.since_us(frame.moment_us, frame.day, world.time)
+        found = world.history.events(kind, subject, whose, since, frame.moment_us)
         frame.spend(len(found))
-        own = (event.source, event.event_id)
-        return [past for past in found if (past.source, past.event_id) != own]
+        own, source = event.event_id, event.source
+        return [past for past in found if past.event_id != own or past.source != source]
 
     return run
 

@@ -14,7 +14,7 @@ from schemas.base import Position
 from schemas.reference import Institution
 
 PLACE = (record_of(Position), record_of(Institution))
-_DAY = timedelta(days=1)
+_DAY_US = 86_400_000_000
 _SECOND = timedelta(seconds=1)
 
 
@@ -46,15 +46,18 @@ def speed_kmh(arguments: Sequence[Node], _options: dict[str, Node]) -> Node:
 
 def _check_in_before(frame: Frame, moment: Any) -> Any:
     event = frame.event
-    past = frame.world.history.events("visit", "rep", event.rep_id, moment - _DAY, moment)
+    until = frame.world.time.microseconds(moment)
+    past = frame.world.history.events("visit", "rep", event.rep_id, until - _DAY_US, until)
     frame.spend(len(past))
-    own = (event.source, event.event_id)
-    on_site = [
-        visit
-        for visit in past
-        if visit.check_in is not None and visit.check_in_at <= moment and (visit.source, visit.event_id) != own
-    ]
-    return max(on_site, key=lambda visit: visit.check_in_at, default=None)
+    own, source = event.event_id, event.source
+    found = None
+    for visit in past:
+        is_own = visit.event_id == own and visit.source == source
+        if visit.check_in is None or is_own or visit.check_in_at > moment:
+            continue
+        if found is None or visit.check_in_at >= found.check_in_at:
+            found = visit
+    return found
 
 
 def _speed(before: Any, fix: Position, moment: Any) -> Decimal:

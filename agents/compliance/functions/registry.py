@@ -97,8 +97,12 @@ def _strict(runs: Sequence[Run], work: Work) -> Run:
         return _strict_one(runs[0], work)
 
     def run(frame: Frame) -> Any:
-        values = [part(frame) for part in runs]
-        return None if None in values else work(*values)
+        values = []
+        for part in runs:
+            if (value := part(frame)) is None:
+                return None
+            values.append(value)
+        return work(*values)
 
     return run
 
@@ -113,8 +117,12 @@ def _strict_one(get: Run, work: Work) -> Run:
 
 def _strict_with_frame(runs: Sequence[Run], work: Work) -> Run:
     def run(frame: Frame) -> Any:
-        values = [part(frame) for part in runs]
-        return None if any(value is None for value in values) else work(frame, *values)
+        values: list[Any] = [frame]
+        for part in runs:
+            if (value := part(frame)) is None:
+                return None  # what stands behind, perhaps a look at the past, need not be known
+            values.append(value)
+        return work(*values)
 
     return run
 

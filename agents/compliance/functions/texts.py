@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from decimal import ROUND_HALF_EVEN, Decimal
-from typing import Any
 
 from agents.compliance.folding import fold
 from agents.compliance.functions.registry import CallError, asking, building, constant_of, function
@@ -16,13 +15,30 @@ _A_STEP = 200
 _PLACES = Decimal("0.0001")
 
 
-@asking("contains_any", (TEXT,), (list_of(TEXT),), gives=TRUTH, says="whether a text has one of the words in it",
-        example='contains_any(venue, ["温泉", "SPA"])')  # fmt: skip
-def contains_any(frame: Frame, text: str, words: Any) -> bool:
-    """Whether one of the words occurs."""
-    frame.spend(len(words) * (1 + len(text) // _A_STEP))
-    folded = fold(text)
-    return any(fold(word) in folded for word in words if word)
+@building("contains_any", (TEXT,), (list_of(TEXT),), gives=TRUTH, says="whether a text has one of the words in it",
+          example='contains_any(venue, ["温泉", "SPA"])')  # fmt: skip
+def contains_any(arguments: Sequence[Node], _options: dict[str, Node]) -> Node:
+    """Whether one of the words occurs; those that are written out, or on a list, are folded already."""
+    get, listed = arguments[0].run, arguments[1]
+    known = _folded(listed.value) if listed.is_constant else None
+    words_of = listed.run
+
+    def run(frame: Frame) -> bool | None:
+        text = get(frame)
+        if text is None:
+            return None
+        words = words_of(frame) if known is None else known
+        if words is None:
+            return None
+        frame.spend(len(words) * (1 + len(text) // _A_STEP))
+        folded = fold(text)
+        return any(word in folded for word in (words if isinstance(words, frozenset) else _folded(words)))
+
+    return node(TRUTH, run, arguments)
+
+
+def _folded(words: Sequence[str | None]) -> frozenset[str]:
+    return frozenset(fold(word) for word in words if word)
 
 
 @building("matches", (TEXT,), (TEXT,), gives=TRUTH, says="whether a pattern occurs in a text",
