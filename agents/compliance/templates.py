@@ -44,10 +44,14 @@ class Template:
         except ValueError as error:
             msg = f"{error}: a brace itself is written twice"
             raise RuleError(msg, 1, 1) from None
+        at = 0
         for literal, name, spec, conversion in parsed:
+            part = None
             if name is not None:
-                _check(text, name, spec or "", conversion)
-            self._parts.append((literal, None if name is None else _compiled(text, name, scope), spec or ""))
+                at = max(text.find("{" + name, at), at) + 1
+                _check(name, spec or "", conversion, at)
+                part = _compiled(name, scope, at + 1)
+            self._parts.append((literal, part, spec or ""))
 
     def fill(self, frame: Frame) -> str:
         """The sentence for an event."""
@@ -58,21 +62,21 @@ class Template:
         )
 
 
-def _check(text: str, name: str, spec: str, conversion: str | None) -> None:
-    column = max(text.find("{" + name), 0) + 1
+def _check(name: str, spec: str, conversion: str | None, column: int) -> None:
     if conversion or not _SPEC.fullmatch(spec):
-        msg = f"{{{name}:{spec}}} cannot be written so: {{{name}}}, {{{name}:.2}} for two decimals, {{{name}:,.2}}"
+        written_so = name + (f"!{conversion}" if conversion else "") + (f":{spec}" if spec else "")
+        msg = f"{{{written_so}}} cannot be written so: {{{name}}}, {{{name}:.2}} for two decimals, {{{name}:,.2}}"
         raise RuleError(msg, 1, column)
     if not _NAME.fullmatch(name):
         msg = f"{{{name}}} is no name: work it out under `let` and name that here"
         raise RuleError(msg, 1, column)
 
 
-def _compiled(text: str, name: str, scope: Scope) -> Node:
+def _compiled(name: str, scope: Scope, column: int) -> Node:
     try:
         return compile_expression(name, scope, None)
     except RuleError as error:
-        raise RuleError(error.what, 1, max(text.find("{" + name), 0) + 2) from None
+        raise RuleError(error.what, 1, column) from None
 
 
 def written(value: Any, language: Language, time_: CompanyTime, spec: str = "") -> str:
