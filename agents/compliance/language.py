@@ -138,7 +138,7 @@ class _Reader:
         if isinstance(value, int | float):
             return self._number(part, value)
         if isinstance(value, str):
-            return constant(TEXT, value, "")
+            return constant(TEXT, self._source.literal(part), "")
         raise self._source.error(part, f"{self._source.text(part)} is no value of a rule: write a number or a text")
 
     def _number(self, part: ast.Constant, value: int | float) -> Node:

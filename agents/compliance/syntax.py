@@ -9,6 +9,9 @@ from agents.compliance.errors import RuleError
 #: Limits of one expression.
 MOST_CHARACTERS, MOST_NODES, MOST_LEVELS = 4_000, 400, 30
 _BRACKETS = {"(": 1, "[": 1, "{": 1, ")": -1, "]": -1, "}": -1}
+#: Stands for a backslash while Python reads the text: in a rule it is a character like any other.
+_BACKSLASH = "\x7f"
+_UNSTORED = re.compile("[\x00\x7f\ud800-\udfff]")
 _QUOTED = re.compile(r"'[^'\n]*'|\"[^\"\n]*\"")
 
 
@@ -28,7 +31,7 @@ class Source:
     def __init__(self, text: str) -> None:
         _check_size(text)
         self.lines = text.split("\n")
-        self._wrapped = f"(\n{text}\n)"
+        self._wrapped = f"(\n{text}\n)".replace("\\", _BACKSLASH)
         self.tree = self._parsed(text)
         self._check_tree()
 
@@ -56,6 +59,7 @@ class Source:
         place = self._within((error.lineno or 2) - 1, error.offset or 1)
         remarks = [_without_remark(line) for line in self.lines]
         flat = " ".join(one.ljust(len(line)) for one, line in zip(remarks, self.lines, strict=True))
+        flat = flat.replace("\\", _BACKSLASH)
         try:
             ast.parse(flat.lstrip(), mode="eval")
         except SyntaxError as better:
@@ -69,7 +73,10 @@ class Source:
                 offset -= len(line) + 1
         except (ValueError, MemoryError, RecursionError):
             pass
-        return RuleError(f"this is no expression: {error.msg or 'it cannot be read'}", *place)
+        what = error.msg or "it cannot be read"
+        if "U+007F" in what:
+            what = "a backslash stands outside of a text"
+        return RuleError(f"this is no expression: {what}", *place)
 
     def _within(self, line: int, column: int) -> tuple[int, int]:
         """A place that lies in the text, for an error that lies at its end."""
@@ -86,7 +93,19 @@ class Source:
         """A part as it is written, in one line."""
         found = ast.get_source_segment(self._wrapped, part) or ""
         lines = [line if "#" not in _QUOTED.sub("", line) else _without_remark(line) for line in found.split("\n")]
-        return " ".join(" ".join(lines).split())
+        return " ".join(" ".join(lines).split()).replace(_BACKSLASH, "\\")
+
+    def literal(self, part: ast.Constant) -> str:
+        """A text as it is written between its quotes; a backslash stands for itself.
+
+        Raises:
+            RuleError: it is more than one text in simple quotes.
+        """
+        written, value = ast.get_source_segment(self._wrapped, part), str(part.value)
+        if written not in {f'"{value}"', f"'{value}'"}:
+            what = "write a text once, in simple quotes: two without a comma between them would be one"
+            raise self.error(part, what)
+        return value.replace(_BACKSLASH, "\\")
 
     def error(self, part: ast.AST, what: str) -> RuleError:
         """An error at the place of a part."""
@@ -117,11 +136,9 @@ def _check_size(text: str) -> None:
             if level > MOST_LEVELS * 2:
                 msg = "brackets are nested too deeply: name inner parts under `let`"
                 raise RuleError(msg, number, column)
-        try:
-            line.encode()
-        except UnicodeEncodeError as error:
+        if (strange := _UNSTORED.search(line)) is not None:
             msg = "this character cannot be stored: remove it"
-            raise RuleError(msg, number, error.start + 1) from None
+            raise RuleError(msg, number, strange.start() + 1)
 
 
 def _without_remark(line: str) -> str:

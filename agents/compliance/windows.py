@@ -19,7 +19,7 @@ class Window(NamedTuple):
     """Of a rolling one; None: the calendar period in the name."""
 
     def since_us(self, moment_us: int, day: date, time: CompanyTime) -> int:
-        """First moment of the window of an event at `moment_us` on the company day `day`, in microseconds since 1970."""
+        """First moment of the window of an event at `moment_us`, on the company day `day`; microseconds since 1970."""
         if self.length is not None:
             return moment_us - self.length // _MICROSECOND
         return CompanyTime.microseconds(time.instant(_first_day(self.name, day).toordinal()))

@@ -19,7 +19,7 @@ from streams import compliance_policy
 from streams.compliance_policy import Entry, Pack
 
 ROOT = Path(__file__).parents[2]
-#: Rules of the catalogue the pack cannot have yet: they act on payloads before they are events, or on the system itself.
+#: Rules the pack cannot have: they act on payloads before they are events, or on the system itself.
 ELSEWHERE = {"R06", "R26"}
 FLIPPED: dict[type[ast.cmpop], tuple[type[ast.cmpop], ...]] = {
     ast.Lt: (ast.GtE, ast.LtE),

@@ -74,8 +74,8 @@ def _look(kind: str, window: Window, subject: str, key: Run) -> Run:
         since = window.since_us(frame.moment_us, frame.day, world.time)
         found = world.history.events(kind, subject, whose, since, frame.moment_us)
         frame.spend(len(found))
-        own, source = event.event_id, event.source
-        return [past for past in found if past.event_id != own or past.source != source]
+        own, rep = event.event_id, event.rep_id  # the identity of an event, of one kind: decision 5
+        return [past for past in found if past.event_id != own or past.rep_id != rep]
 
     return run
 

@@ -49,11 +49,10 @@ def _check_in_before(frame: Frame, moment: Any) -> Any:
     until = frame.world.time.microseconds(moment)
     past = frame.world.history.events("visit", "rep", event.rep_id, until - _DAY_US, until)
     frame.spend(len(past))
-    own, source = event.event_id, event.source
+    own = event.event_id
     found = None
     for visit in past:
-        is_own = visit.event_id == own and visit.source == source
-        if visit.check_in is None or is_own or visit.check_in_at > moment:
+        if visit.check_in is None or visit.event_id == own or visit.check_in_at > moment:
             continue
         if found is None or visit.check_in_at >= found.check_in_at:
             found = visit
