@@ -46,9 +46,11 @@ SALE = {
     "amount": "0.3",
 }
 EVENTS: dict[str, dict[str, Any]] = {"visit": VISIT, "activity": ACTIVITY, "sale": SALE}
+_FILED = {"filed_from": "2025-01-01", "filed_to": "2026-03-04"}
+_APPROVED = {"approved_on": "2026-01-01", "expires_on": "2026-03-04"}
 REFERENCES: dict[str, list[dict[str, Any]]] = {
     "rep": [
-        {"rep_id": "R1", "name": "Wang", "role": "filed_rep", "filings": [{"filed_from": "2025-01-01", "filed_to": "2026-03-04"}]},
+        {"rep_id": "R1", "name": "Wang", "role": "filed_rep", "filings": [_FILED]},
         {"rep_id": "R1", "name": "Wang", "role": "sales", "effective_from": "2026-06-01"},
     ],
     "institution": [
@@ -61,7 +63,7 @@ REFERENCES: dict[str, list[dict[str, Any]]] = {
         {"product_id": "P1", "name": "One", "is_new_drug": True, "labels": [
             {"indication": "高血压", "valid_from": "2020-01-01", "valid_to": "2026-03-04"}]},
     ],
-    "material": [{"material_id": "M1", "version": "1", "title": "T", "approved_on": "2026-01-01", "expires_on": "2026-03-04"}],
+    "material": [{"material_id": "M1", "version": "1", "title": "T"} | _APPROVED],
     "registration": [{"rep_id": "R1", "institution_id": "I1", "effective_from": "2025-03-04"}],
     "calendar_day": [
         {"day": "2026-02-17", "is_working_day": False, "name": "春节"},

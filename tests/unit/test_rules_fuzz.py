@@ -23,8 +23,8 @@ NAMES = [
     "channel", "hcp_id", "zone", "feedback_score", "feedback_text", "check_in_at", "check_out_at", "recorded_at", "day",
     "check_in", "details", "materials", "companions", "institution", "hcp", "rep", "institution.country", "hcp.segment",
     "rep.filings", "institution.reception_windows", "check_in.latitude", "check_out.latitude", "limit", "share",
-    "words", "sizes", "minutes", "days", "today", "this_year", "amount", "nonsense", "v", "v.hcp_id", "v.feedback_score", "d",
-    "d.product_id", "d.indication", "visits(today)", "visits(last(3 * days))", "visits(this_year, hcp=hcp_id)",
+    "words", "sizes", "minutes", "days", "today", "this_year", "amount", "nonsense", "v", "v.hcp_id",
+    "v.feedback_score", "d", "d.product_id", "d.indication", "visits(today)", "visits(last(3 * days))", "visits(this_year, hcp=hcp_id)",
 ]  # fmt: skip
 LITERALS = ["0", "1", "2.5", "0.1", "-3", '"A"', '"高血压"', "True", "[1, 2]", '["A"]', "1e9"]
 leaves = st.sampled_from(NAMES + LITERALS)
