@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import date, datetime, time, timedelta
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
 from string import Formatter
 from typing import Any, Literal
 
@@ -18,7 +19,7 @@ Language = Literal["zh", "en"]
 _NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 _SPEC = re.compile(r"(?P<group>,?)(?:\.(?P<places>[0-6]))?")
 _WORDS: dict[Language, dict[bool, str]] = {"zh": {True: "是", False: "否"}, "en": {True: "yes", False: "no"}}
-_UNITS: tuple[tuple[int, str, str], ...] = ((86_400, " 天", "day"), (3_600, " 小时", "hour"), (60, " 分钟", "minute"))
+_UNITS = ((86_400, "天", "day"), (3_600, "小时", "hour"), (60, "分钟", "minute"), (1, "秒", "second"))
 _SEPARATORS: dict[Language, str] = {"zh": "、", "en": ", "}
 _NOTHING = "—"
 _SHOWN = 5
@@ -98,16 +99,18 @@ def named(record: Model) -> str:
 
 def _number(value: int | Decimal, spec: str) -> str:
     found = _SPEC.fullmatch(spec)
-    if found is not None and found["places"] is not None:
-        value = Decimal(value).quantize(Decimal(1).scaleb(-int(found["places"])), ROUND_HALF_EVEN, EXACT)
-    elif isinstance(value, Decimal):
-        value = _short(value)
+    with suppress(InvalidOperation):  # a number of more than 64 digits stays as it is
+        if found is not None and found["places"] is not None:
+            value = Decimal(value).quantize(Decimal(1).scaleb(-int(found["places"])), ROUND_HALF_EVEN, EXACT)
+        elif isinstance(value, Decimal):
+            value = _short(value)
+    value = value or abs(value)  # zero has no sign
     form = ("," if found is not None and found["group"] else "") + ("d" if isinstance(value, int) else "f")
     return f"{value:{form}}"
 
 
 def _short(value: Decimal) -> Decimal:
-    """A number of at most twelve decimals, without zeros behind."""
+    """A number of at most six decimals, without zeros behind."""
     exponent = value.normalize(EXACT).as_tuple().exponent
     if isinstance(exponent, int) and exponent < -6:  # noqa: PLR2004 - a quotient
         value = value.quantize(Decimal("0.000001"), ROUND_HALF_EVEN, EXACT)
@@ -116,14 +119,15 @@ def _short(value: Decimal) -> Decimal:
 
 
 def _length(value: timedelta, language: Language) -> str:
-    seconds = Decimal(value // timedelta(microseconds=1)).scaleb(-6)
+    """The two greatest units; what is smaller is cut off, so that 4:59 minutes never look like 5."""
+    left, found = abs(value) // timedelta(seconds=1), list[str]()
     for size, chinese, english in _UNITS:
-        if abs(seconds) >= size:
-            count = (seconds / size).quantize(Decimal("0.1"), ROUND_HALF_EVEN)
-            number = _number(count, "")
-            return number + (chinese if language == "zh" else f" {english}" + ("" if count == 1 else "s"))
-    number = _number(seconds, "")
-    return f"{number} 秒" if language == "zh" else f"{number} seconds"
+        count, left = divmod(left, size)
+        if count:
+            plural = "" if count == 1 else "s"
+            found.append(f"{count} {chinese}" if language == "zh" else f"{count} {english}{plural}")
+    sign = "-" if value < timedelta(0) else ""
+    return sign + (" ".join(found[:2]) or ("0 秒" if language == "zh" else "0 seconds"))
 
 
 def _listed(values: Any, language: Language, time_: CompanyTime) -> str:

@@ -13,19 +13,18 @@ from agents.compliance.functions import FUNCTIONS
 from agents.compliance.language import Scope, compile_expression
 from agents.compliance.nodes import STEPS, Frame, Node, explain, missing
 
-DAYS = (1, 2, 3)
 #: A past that makes loops worth running.
 PAST = [
     event_of("visit", event_id=f"p{number}", occurred_at=f"2026-03-0{number}T09:00:00+08:00") for number in (1, 2, 3)
 ]
 PARAMETERS = {"limit": 5, "share": 0.5, "words": ("a", "b"), "sizes": (1, 2.5)}
-NAMES = [
-    "channel", "hcp_id", "zone", "feedback_score", "feedback_text", "check_in_at", "check_out_at", "recorded_at", "day",
-    "check_in", "details", "materials", "companions", "institution", "hcp", "rep", "institution.country", "hcp.segment",
-    "rep.filings", "institution.reception_windows", "check_in.latitude", "check_out.latitude", "limit", "share",
-    "words", "sizes", "minutes", "days", "today", "this_year", "amount", "nonsense", "v", "v.hcp_id",
-    "v.feedback_score", "d", "d.product_id", "d.indication", "visits(today)", "visits(last(3 * days))", "visits(this_year, hcp=hcp_id)",
-]  # fmt: skip
+NAMED = """
+channel hcp_id zone feedback_score feedback_text check_in_at check_out_at recorded_at day check_in details materials
+companions institution hcp rep institution.country hcp.segment rep.filings institution.reception_windows words sizes
+check_in.latitude check_out.latitude limit share minutes days today this_year amount nonsense v v.hcp_id d d.product_id
+v.feedback_score d.indication visits(today) visits(last(3*days)) visits(this_year,hcp=hcp_id)
+"""
+NAMES = NAMED.split()
 LITERALS = ["0", "1", "2.5", "0.1", "-3", '"A"', '"高血压"', "True", "[1, 2]", '["A"]', "1e9"]
 leaves = st.sampled_from(NAMES + LITERALS)
 

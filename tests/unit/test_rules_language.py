@@ -10,7 +10,7 @@ from rule_world import compiled, event_of, frame_of, value_of
 
 from agents.compliance.errors import ExhaustedError, RuleError
 from agents.compliance.language import Scope, compile_expression
-from agents.compliance.nodes import STEPS, explain, missing
+from agents.compliance.nodes import STEPS, explain, missing, remembered
 
 TRUE, FALSE, MISSING = "1 < 2", "1 > 2", "feedback_score > 5"
 
@@ -307,3 +307,25 @@ def test_why_an_expression_does_not_apply() -> None:
     frame = frame_of("activity", headcount=None, institution_id=None)
     found = explain(compiled('amount / headcount > 1 and institution.country == "x"', "activity"), frame)
     assert missing(found) == ["headcount", "institution"]
+
+
+def test_a_loop_in_a_named_part_leaves_the_loop_around_it_alone() -> None:
+    """The named part is worked out in the middle of an item of the loop that uses it."""
+    past = [event_of("activity", event_id=f"p{amount}", amount=amount) for amount in (10, 20, 60)]
+    named = {"usual": remembered(compiled("mean(y.amount for y in activities(this_year))", "activity"))}
+    text = '[x.amount for x in activities(this_year) if x.amount > usual and x.amount < 100 and x.event_id == "p60"]'
+    assert compile_expression(text, Scope("activity", {}, named), None).run(frame_of("activity", past)) == [60]
+    text = "[count(y for y in activities(this_year) if y.amount < x.amount) for x in activities(this_year)]"
+    assert compiled(text, "activity").run(frame_of("activity", past)) == [0, 1, 2]
+    explained = explain(compiled(text, "activity"), frame_of("activity", past))
+    assert [part.value.event_id for part in explained.parts if part.text == "·"] == ["p10", "p20", "p60"]
+
+
+def test_a_named_part_is_worked_out_once_for_an_event() -> None:
+    past = [event_of("activity", event_id=f"p{number}") for number in range(10)]
+    named = {"n": remembered(compiled("count(activities(this_year))", "activity"))}
+    frame = frame_of("activity", past)
+    assert compile_expression("n > 3 and n < 20 and n != 5", Scope("activity", {}, named)).run(frame) is True
+    assert frame.left == STEPS - 10
+    other = frame_of("activity", past[:4])
+    assert compile_expression("n == 4", Scope("activity", {}, named)).run(other) is True

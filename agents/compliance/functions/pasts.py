@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+from agents.compliance.arithmetic import UNITS
 from agents.compliance.functions.registry import Build, CallError, building, constant_of
 from agents.compliance.kinds import DURATION, NUMBER, TEXT, WINDOW, Kind, list_of, record_of
 from agents.compliance.nodes import Frame, Need, Node, Run, constant, node
@@ -36,8 +37,17 @@ def last(arguments: Sequence[Node], _options: dict[str, Node]) -> Node:
     if not isinstance(length, timedelta) or not timedelta(0) < length <= FARTHEST:
         msg = f"{arguments[0].text} is no length to look back: take one up to {FARTHEST.days} days"
         raise CallError(msg)
-    name = f"last({arguments[0].text})"
-    return constant(WINDOW, Window(name, length), name)
+    return constant(WINDOW, Window(_written(length), length), f"last({arguments[0].text})")
+
+
+def _written(length: timedelta) -> str:
+    """The window with its length in the largest unit that needs no fraction.
+
+    >>> _written(timedelta(hours=72)), _written(timedelta(hours=36))
+    ('last(3 * days)', 'last(36 * hours)')
+    """
+    unit = next((unit for unit in reversed(UNITS) if length % UNITS[unit] == timedelta(0)), "seconds")
+    return f"last({length // UNITS[unit]} * {unit})"
 
 
 def _past(plural: str, model: EventModel) -> Build:

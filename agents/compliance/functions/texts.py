@@ -10,8 +10,8 @@ from agents.compliance.nodes import Frame, Node, node
 from agents.compliance.patterns import PatternError, parse
 from agents.compliance.searching import Searcher
 
-#: Characters of a text that cost one step when words are looked for or texts compared.
-_A_STEP = 200
+#: Characters of a text that cost one step when words are looked for, a pattern is, and when texts are compared.
+_WORDS_A_STEP, _PATTERN_A_STEP, _PAIRS_A_STEP = 200, 100, 20
 _PLACES = Decimal("0.0001")
 
 
@@ -30,7 +30,7 @@ def contains_any(arguments: Sequence[Node], _options: dict[str, Node]) -> Node:
         words = words_of(frame) if known is None else known
         if words is None:
             return None
-        frame.spend(len(words) * (1 + len(text) // _A_STEP))
+        frame.spend(len(words) * (1 + len(text) // _WORDS_A_STEP))
         folded = fold(text)
         return any(word in folded for word in (words if isinstance(words, frozenset) else _folded(words)))
 
@@ -54,7 +54,10 @@ def matches(arguments: Sequence[Node], _options: dict[str, Node]) -> Node:
 
     def run(frame: Frame) -> bool | None:
         text = get(frame)
-        return None if text is None else found(fold(text))
+        if text is None:
+            return None
+        frame.spend(1 + len(text) // _PATTERN_A_STEP)
+        return found(fold(text))
 
     return node(TRUTH, run, arguments)
 
@@ -67,7 +70,7 @@ def similar(frame: Frame, text: str, others: Sequence[str | None]) -> Decimal:
     own, best = pairs(text), Decimal(0)
     for other in others:
         if other is not None:
-            frame.spend(1 + (len(text) + len(other)) // _A_STEP)
+            frame.spend(1 + (len(text) + len(other)) // _PAIRS_A_STEP)
             best = max(best, likeness(own, pairs(other)))
     return best
 
