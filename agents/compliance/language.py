@@ -5,10 +5,8 @@ closures are the fast path and whose parts are the explanation. docs/policy-lang
 """
 
 import ast
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from operator import attrgetter
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import replace
 
 from agents.compliance import arithmetic, comparison, logic, series
 from agents.compliance.arithmetic import UNITS
@@ -23,42 +21,22 @@ from agents.compliance.kinds import (
     TRUTH,
     WINDOW,
     Kind,
-    holds_float,
     kind_of,
     list_of,
     record_of,
 )
-from agents.compliance.nodes import Account, Explanation, Frame, Node, Run, constant, explain
+from agents.compliance.nodes import Node, constant, node
+from agents.compliance.scope import REFERENCE_OF_FIELD, Parameter, Scope, field_run, if_missing, names_of
 from agents.compliance.syntax import Source
 from agents.compliance.windows import WINDOWS
 from schemas.base import Model
 from schemas.events import EVENT_MODELS
 from schemas.reference import REFERENCE_MODELS
 
-#: Value of a named parameter.
-Parameter = str | int | float | bool | Sequence[str | int | float]
-MOST_ITEMS, MOST_SIZE = 1_000, 1_000
-_REFERENCE_OF_FIELD = {"rep": "rep_id", "institution": "institution_id", "product": "product_id", "hcp": "hcp_id"}
+#: Limits of an expression together with its named parts, and of a list that is written out.
+MOST_SIZE, MOST_DEPTH, MOST_ITEMS = 1_000, 100, 1_000
 _COMPARE = {ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.Eq: "==", ast.NotEq: "!="}
 _ARITHMETIC = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/"}
-_NO_LISTS: frozenset[str] = frozenset()
-
-
-@dataclass(frozen=True)
-class Scope:
-    """What names an expression may use.
-
-    Attributes:
-        event_kind: kind of event it judges.
-        parameters: named thresholds.
-        named: named parts, compiled before.
-        lists: named lists there are.
-    """
-
-    event_kind: str
-    parameters: Mapping[str, Parameter]
-    named: Mapping[str, Node]
-    lists: frozenset[str] = _NO_LISTS
 
 
 def compile_expression(text: str, scope: Scope, wanted: Kind | None = TRUTH) -> Node:
@@ -77,38 +55,11 @@ def compile_expression(text: str, scope: Scope, wanted: Kind | None = TRUTH) -> 
     if wanted is not None and made.kind.name != wanted.name:
         msg = f"this gives a {made.kind}, and a {wanted} is needed: compare it with something"
         raise source.error(source.tree, msg)
-    if made.size > MOST_SIZE:
-        msg = f"with its named parts the expression has {made.size} parts, {MOST_SIZE} is the most: split the rule"
-        raise source.error(source.tree, msg)
+    for what, found, most in (("parts", made.size, MOST_SIZE), ("levels", made.depth, MOST_DEPTH)):
+        if found > most:
+            msg = f"with its named parts the expression has {found} {what}, {most} is the most: split the rule"
+            raise source.error(source.tree, msg)
     return made
-
-
-def field_run(model: type[Model], name: str, get: Run | None) -> Run:
-    """Reads a field of the event, or of the record `get` reads; binary numbers as they are written."""
-    read = attrgetter(name)
-    is_float = holds_float(model.model_fields[name].annotation)
-    if get is None and not is_float:
-        return lambda frame: read(frame.event)
-    if get is None:
-        return lambda frame: None if (value := read(frame.event)) is None else exact(value)
-
-    def run(frame: Any) -> Any:
-        record = get(frame)
-        value = None if record is None else read(record)
-        return exact(value) if isinstance(value, float) else value
-
-    return run
-
-
-def names_of(scope: Scope) -> dict[str, str]:
-    """Every name of a scope, and what it is."""
-    fields = EVENT_MODELS[scope.event_kind].model_fields
-    found = dict.fromkeys(fields, "a field of the event")
-    found |= {table: "reference data" for table, key in _REFERENCE_OF_FIELD.items() if key in fields}
-    found |= dict.fromkeys(UNITS, "a unit of time") | dict.fromkeys(WINDOWS, "a window")
-    found |= {"day": "the company day of the event"}
-    found |= dict.fromkeys(scope.parameters, "a threshold") | dict.fromkeys(scope.named, "a named part")
-    return found
 
 
 class _Reader:
@@ -194,7 +145,7 @@ class _Reader:
         if name in fields:
             kind = kind_of(fields[name].annotation)
             return Node(kind, name, field_run(self._model, name, None))
-        key = _REFERENCE_OF_FIELD.get(name)
+        key = REFERENCE_OF_FIELD.get(name)
         if key is not None and key in fields:
             kind = record_of(REFERENCE_MODELS[name])
             return Node(kind, name, lambda frame: frame.row(name, key))
@@ -218,7 +169,7 @@ class _Reader:
             raise self._source.error(part, f"{record.text} has no field {part.attr!r}: it has {offered}")
         kind = kind_of(model.model_fields[part.attr].annotation)
         read = field_run(model, part.attr, record.run)
-        return Node(kind, "", read, (record,), account=_if_missing(record), needs=record.needs, size=record.size + 1)
+        return node(kind, read, [record], if_missing(record))
 
     # ------------------------------------------------------------- operators
 
@@ -368,16 +319,6 @@ class _Reader:
         if arguments[0].value not in self._scope.lists:
             offered = ", ".join(sorted(self._scope.lists)) or "none"
             raise self._source.error(part.args[0], f"there is no list {arguments[0].value!r}: there is {offered}")
-
-
-def _if_missing(record: Node) -> Account:
-    """Explains a field by its record only where there is no record."""
-
-    def account(frame: Frame) -> list[Explanation]:
-        found = explain(record, frame)
-        return [found] if found.value is None else []
-
-    return account
 
 
 #: How what is refused is called.

@@ -1,7 +1,7 @@
 """What an expression becomes: nodes that carry a closure for the fast path and explain themselves on demand."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import date
 from itertools import count
 from typing import Any, NamedTuple
@@ -106,6 +106,7 @@ class Node:
         account: explains the parts, where they are not simply all of them.
         needs: pasts it reads.
         size: nodes in it, named parts counted wherever they are used.
+        depth: how deep it is nested, named parts included.
         line: where it stands.
         column: where it stands.
     """
@@ -118,9 +119,9 @@ class Node:
     account: Account | None = None
     needs: frozenset[Need] = frozenset()
     size: int = 1
+    depth: int = 1
     line: int = 1
     column: int = 1
-    notes: tuple[str, ...] = field(default=(), compare=False)
 
     @property
     def is_constant(self) -> bool:
@@ -136,8 +137,8 @@ def constant(kind: Kind, value: Any, text: str) -> Node:
 def node(kind: Kind, run: Run, parts: Sequence[Node], account: Account | None = None) -> Node:
     """A node made of parts; its text and place are added by who reads the expression."""
     needs = frozenset[Need]().union(*(part.needs for part in parts))
-    size = 1 + sum(part.size for part in parts)
-    return Node(kind, "", run, tuple(parts), account=account, needs=needs, size=size)
+    size, depth = 1 + sum(part.size for part in parts), 1 + max((part.depth for part in parts), default=0)
+    return Node(kind, "", run, tuple(parts), account=account, needs=needs, size=size, depth=depth)
 
 
 def remembered(part: Node) -> Node:

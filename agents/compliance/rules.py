@@ -5,11 +5,11 @@ from collections.abc import Iterator, Mapping
 from datetime import date
 from typing import Any, Literal, NamedTuple
 
-from agents.compliance import language
 from agents.compliance.errors import ExhaustedError, RuleError
 from agents.compliance.functions import FUNCTIONS
 from agents.compliance.language import compile_expression
 from agents.compliance.nodes import STEPS, Explanation, Frame, Need, Node, explain, missing, remembered
+from agents.compliance.scope import Scope, names_of
 from agents.compliance.templates import Language, Template
 from schemas.compliance import Rule
 
@@ -18,6 +18,7 @@ HIT: Outcome = "hit"
 MISS: Outcome = "miss"
 NOT_APPLICABLE: Outcome = "not_applicable"
 LANGUAGES: tuple[Language, ...] = ("zh", "en")
+_BRACES = re.compile(r"\{([^{}]*)\}")
 _WORD = re.compile(r"[A-Za-z_]\w*")
 
 
@@ -134,7 +135,7 @@ class _Compilation:
         named: dict[str, Node] = {}
         self.node: Node | None = None
         self.templates: dict[str, Template] = {}
-        scope = language.Scope(kind, rule.parameters, named, lists)
+        scope = Scope(kind, rule.parameters, named, lists)
         for name, text in rule.let.items():
             made = self._tried(("let", name), lambda text=text: compile_expression(text, scope, None))
             if made is None:
@@ -159,7 +160,7 @@ class _Compilation:
 def _name_flaws(rule: Rule) -> Iterator[Flaw]:
     """Names of thresholds and named parts that already mean something."""
     for kind in rule.scope.events:
-        taken = language.names_of(language.Scope(kind, {}, {})) | dict.fromkeys(FUNCTIONS, "a function")
+        taken = names_of(Scope(kind, {}, {})) | dict.fromkeys(FUNCTIONS, "a function")
         for path in _names(rule):
             what = taken.get(path[1])
             if path[0] == "let" and path[1] in rule.parameters:
@@ -177,7 +178,8 @@ def _names(rule: Rule) -> list[tuple[str, str]]:
 
 def _unused(rule: Rule) -> Iterator[Flaw]:
     """Thresholds and named parts nobody reads."""
-    texts = [rule.when, *rule.let.values(), rule.message.zh, rule.message.en]
+    told = _BRACES.findall(rule.message.zh + rule.message.en)
+    texts = [rule.when, *rule.let.values(), *told]
     used = {word for text in texts for word in _WORD.findall(text)}
     for path in _names(rule):
         if path[1] not in used:

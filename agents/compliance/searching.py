@@ -8,6 +8,19 @@ from agents.compliance.patterns import State
 _MOST_REMEMBERED = 20_000
 
 
+class Point(dict[str, "Point"]):
+    """Where a search may be at once, and where each character seen so far leads from there.
+
+    Attributes:
+        states: numbers of the automaton's states.
+        is_found: whether the pattern has occurred.
+    """
+
+    def __init__(self, states: frozenset[int], *, is_found: bool) -> None:
+        super().__init__()
+        self.states, self.is_found = states, is_found
+
+
 class Searcher:
     """Finds out whether a pattern occurs in a text.
 
@@ -17,33 +30,44 @@ class Searcher:
 
     def __init__(self, states: list[State]) -> None:
         self._states = states
-        first = len(states) - 1
-        self._begin = self._reached([first], at_start=True)
-        self._again = self._reached([first], at_start=False)
-        self._steps: dict[frozenset[int], dict[str, frozenset[int]]] = {}
+        self._end = next(number for number, state in enumerate(states) if state.kind == "found")
+        self._again = self._reached([len(states) - 1], at_start=False)
+        self._forget()
+
+    def _forget(self) -> None:
+        self._points: dict[frozenset[int], Point] = {}
         self._remembered = 0
+        self._begin = self._point(self._reached([len(self._states) - 1], at_start=True))
+
+    def _point(self, states: frozenset[int]) -> Point:
+        found = self._points.get(states)
+        if found is None:
+            found = self._points[states] = Point(states, is_found=self._end in states)
+        return found
 
     def found(self, text: str) -> bool:
         """Whether the pattern occurs in a folded text; in time proportional to its length."""
-        found = next((number for number, state in enumerate(self._states) if state.kind == "found"), -1)
         now = self._begin
+        if now.is_found:
+            return True
         for character in text:
-            if found in now:
-                return True
-            known = self._steps.get(now)
-            after = None if known is None else known.get(character)
+            after = now.get(character)
             now = self._step(now, character) if after is None else after
-        return found in now or found in self._reached(now, at_start=not text, at_end=True)
+            if now.is_found:
+                return True
+        return self._end in self._reached(now.states, at_start=not text, at_end=True)
 
-    def _step(self, now: frozenset[int], character: str) -> frozenset[int]:
+    def _step(self, now: Point, character: str) -> Point:
         if self._remembered >= _MOST_REMEMBERED:
-            self._steps, self._remembered = {}, 0
+            self._forget()
         states = self._states
         fitting = [
-            states[number].then for number in now if (fits := states[number].fits) is not None and fits(character)
+            states[number].then
+            for number in now.states
+            if (fits := states[number].fits) is not None and fits(character)
         ]
-        after = self._reached(fitting, at_start=False) | self._again
-        self._steps.setdefault(now, {})[character] = after
+        after = self._point(self._reached(fitting, at_start=False) | self._again)
+        now[character] = after
         self._remembered += 1
         return after
 

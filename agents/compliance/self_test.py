@@ -73,12 +73,22 @@ def frame_of(
     """
     event = _event(test.of or rule.scope.events[0], test.event, examples, "test", ("event",))
     past = [
-        _event(fields.get("of") or event.kind_name, fields, examples, f"past-{number}{suffix}", ("past", number))
+        _event(_kind(fields, event), _own(fields), examples, f"past-{number}{suffix}", ("past", number))
         for number, fields in enumerate(test.past)
         for suffix in _suffixes(fields.get("times", 1), number)
     ]
     references = References(_rows(test, examples))
     return Frame(event, World(references, MemoryHistory(past), time, lists))
+
+
+def _kind(fields: Mapping[str, Any], event: Event) -> str:
+    """Kind of an event of the past: the judged one's when it is left out."""
+    return str(fields.get("of", event.kind_name))
+
+
+def _own(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """What is written of an event of the past, without what is written about it."""
+    return {name: value for name, value in fields.items() if name not in {"of", "times"}}
 
 
 def _suffixes(times: object, number: int) -> list[str]:
@@ -98,8 +108,7 @@ def _event(
     if model is None:
         msg = f"there is no event of kind {kind!r}: there is {', '.join(EVENT_MODELS)}"
         raise CaseError(msg, path)
-    own = {name: value for name, value in fields.items() if name not in {"of", "times"}}
-    whole = {"event_id": event_id, **examples.events.get(kind, {}), **own}  # type: ignore[call-overload]
+    whole = {"event_id": event_id, **examples.events.get(kind, {}), **fields}  # type: ignore[call-overload]
     try:
         return model.model_validate(whole)
     except ValidationError as error:

@@ -10,8 +10,9 @@ from typing import Any, Literal
 
 from agents.compliance.arithmetic import EXACT
 from agents.compliance.errors import RuleError
-from agents.compliance.language import Scope, compile_expression
+from agents.compliance.language import compile_expression
 from agents.compliance.nodes import Frame, Node
+from agents.compliance.scope import Scope
 from agents.progress.calendar import CompanyTime
 from schemas.base import Model
 
@@ -104,7 +105,8 @@ def _number(value: int | Decimal, spec: str) -> str:
             value = Decimal(value).quantize(Decimal(1).scaleb(-int(found["places"])), ROUND_HALF_EVEN, EXACT)
         elif isinstance(value, Decimal):
             value = _short(value)
-    value = value or abs(value)  # zero has no sign
+    if isinstance(value, Decimal) and value.is_zero():
+        value = value.copy_abs()  # zero has no sign
     form = ("," if found is not None and found["group"] else "") + ("d" if isinstance(value, int) else "f")
     return f"{value:{form}}"
 

@@ -70,7 +70,7 @@ KINDS = {
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     group = typer.Typer(
-        help="Check, compare and publish the policies of KPIs and of lights; check and test the rules of compliance.",
+        help="Check, compare, publish and test policies.",
         rich_markup_mode=None,
     )
     for command in (check, diff, publish, history):

@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from agents.compliance.language import Parameter, Scope, compile_expression
+from agents.compliance.language import compile_expression
 from agents.compliance.nodes import Frame, Node
+from agents.compliance.scope import Parameter, Scope
 from agents.compliance.world import MemoryHistory, References, World
 from agents.progress.calendar import CompanyTime
 from schemas.events import EVENT_MODELS

@@ -79,6 +79,8 @@ def test_the_pack_that_ships_is_right(capsys: pytest.CaptureFixture[str]) -> Non
         ("{rep.name}", "{per_head:.9}", "{per_head:.9", "{per_head:.9} cannot be written so"),
         ("{rep.name}", "{amount * 2}", "{amount * 2", "is no name: work it out under `let`"),
         ("{most: 300}", "{most: 300, least: 1}", "1}", "R12.parameters.least: least is used nowhere"),
+        ("{most: 300}", "{most: 300, yuan: 1}", "1}", "R12.parameters.yuan: yuan is used nowhere"),
+        ("{amount: 9000}", "{times: 9000}", "9000", "tests.1.event.times: times: Extra inputs are not permitted"),
         ("{most: 300}", "{most: 300, kind: 1}", "1}", "kind is a field of the event already"),
         (
             "      per_head: amount",

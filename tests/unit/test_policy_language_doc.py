@@ -10,9 +10,10 @@ from rule_world import SHANGHAI
 
 from agents.compliance.errors import RuleError
 from agents.compliance.functions import FUNCTIONS
-from agents.compliance.language import Scope, compile_expression
+from agents.compliance.language import compile_expression
 from agents.compliance.nodes import Frame
 from agents.compliance.rules import compile_rule
+from agents.compliance.scope import Scope
 from agents.compliance.self_test import folded_lists, try_rule
 from agents.compliance.templates import written
 from agents.compliance.world import MemoryHistory, References, World

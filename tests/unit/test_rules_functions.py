@@ -14,8 +14,9 @@ from agents.compliance.errors import ExhaustedError
 from agents.compliance.functions import FUNCTIONS
 from agents.compliance.functions.aggregates import quantile, stddev
 from agents.compliance.functions.texts import likeness, pairs
-from agents.compliance.language import Scope, compile_expression
+from agents.compliance.language import compile_expression
 from agents.compliance.nodes import Need
+from agents.compliance.scope import Scope
 from agents.compliance.world import MemoryHistory
 from schemas.events import EVENT_MODELS
 

@@ -10,8 +10,9 @@ from rule_world import LISTS, event_of, frame_of
 
 from agents.compliance.errors import ExhaustedError, RuleError
 from agents.compliance.functions import FUNCTIONS
-from agents.compliance.language import Scope, compile_expression
+from agents.compliance.language import compile_expression
 from agents.compliance.nodes import STEPS, Frame, Node, explain, missing
+from agents.compliance.scope import Scope
 
 #: A past that makes loops worth running.
 PAST = [

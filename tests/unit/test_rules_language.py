@@ -9,8 +9,9 @@ import pytest
 from rule_world import compiled, event_of, frame_of, value_of
 
 from agents.compliance.errors import ExhaustedError, RuleError
-from agents.compliance.language import Scope, compile_expression
+from agents.compliance.language import compile_expression
 from agents.compliance.nodes import STEPS, explain, missing, remembered
+from agents.compliance.scope import Scope
 
 TRUE, FALSE, MISSING = "1 < 2", "1 > 2", "feedback_score > 5"
 
@@ -267,6 +268,17 @@ def test_named_parts_cannot_blow_an_expression_up() -> None:
         named[f"n{number}"] = compile_expression(f"n{number - 1} + n{number - 1}", Scope("activity", {}, named), None)
     with pytest.raises(RuleError, match="with its named parts the expression has"):
         compile_expression("n7 + n7 + n7 + n7 > 1", Scope("activity", {}, named))
+
+
+def test_named_parts_cannot_be_nested_out_of_all_proportion() -> None:
+    named = {"n0": compiled("amount + 0", "activity")}
+    for number in range(1, 5):
+        text = f"n{number - 1}" + " + 0" * 20
+        named[f"n{number}"] = compile_expression(text, Scope("activity", {}, named), None)
+    with pytest.raises(RuleError, match="with its named parts the expression has 102 levels, 100 is the most"):
+        compile_expression("n4" + " + 0" * 20, Scope("activity", {}, named), None)
+    assert named["n4"].run(frame_of("activity")) == Decimal("600.30")
+    assert explain(named["n4"], frame_of("activity")).value == Decimal("600.30")
 
 
 def test_work_for_one_event_is_bounded() -> None:

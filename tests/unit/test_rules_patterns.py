@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from agents.compliance.folding import fold
 from agents.compliance.patterns import MOST_STATES, PatternError, parse
-from agents.compliance.searching import Searcher
+from agents.compliance.searching import Point, Searcher
 
 atoms = st.sampled_from(
     ["a", "b", "c", ".", "[ab]", "[^a]", "[a-b]", r"\d", r"\w", r"\s", r"\D", "1", " ", "^", "$", ""]
@@ -42,9 +42,9 @@ class Counting(Searcher):
 
     looked = 0
 
-    def _step(self, now: frozenset[int], character: str) -> frozenset[int]:
+    def _step(self, now: Point, character: str) -> Point:
         self.looked += 1
-        assert len(now) <= MOST_STATES
+        assert len(now.states) <= MOST_STATES
         return super()._step(now, character)
 
 
@@ -122,3 +122,13 @@ def test_any_text_is_a_pattern_or_is_refused(pattern: str) -> None:
         return
     assert len(states) <= MOST_STATES
     Searcher(states).found("aab(]01")
+
+
+def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agents.compliance.searching._MOST_REMEMBERED", 50)
+    searcher = Searcher(parse("a.{0,3}b"))
+    for start in range(0x4E00, 0x4E00 + 400):
+        text = f"a{chr(start)}{chr(start + 1)}b"
+        assert searcher.found(text) is True
+        assert searcher.found(text[:-1]) is False
+        assert searcher._remembered <= 51
