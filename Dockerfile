@@ -9,8 +9,9 @@ COPY pyproject.toml README.md ./
 COPY agents agents
 COPY schemas schemas
 COPY streams streams
+COPY grafana grafana
 RUN pip --python /opt/venv/bin/python install --no-cache-dir --no-deps --no-build-isolation -e . \
-    && /opt/venv/bin/python -m compileall -q agents schemas streams
+    && /opt/venv/bin/python -m compileall -q agents grafana schemas streams
 
 FROM python:3.12.11-slim-bookworm
 LABEL org.opencontainers.image.title="sfe-pulse"

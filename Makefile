@@ -42,6 +42,7 @@ help:
 	@echo 'make bench-rules  measure the compliance rules beside plain Python and eval (ARGS="--reps 60 --days 60")'
 	@echo 'make schemas     write docs/schemas from the models'
 	@echo 'make dictionary  write docs/data-dictionary.md from the database'
+	@echo 'make boards      write grafana/dashboards and the alert rules from the signals'
 	@echo 'make lock        write both lock files from pyproject.toml (ARGS=--upgrade takes newer versions)'
 	@echo 'make clean       remove .venv and caches; the data folder stays'
 
@@ -77,6 +78,7 @@ check: install-test
 	$(BIN)/lint-imports
 	$(PY) -m schemas.publish --check docs/schemas
 	$(PY) -m streams.dictionary --check
+	$(PY) -m grafana.build --check
 
 bench: install
 	$(PY) -m bench.light_latency $(ARGS)
@@ -90,6 +92,9 @@ schemas: install-test
 dictionary: install-test
 	$(PY) -m streams.dictionary
 
+boards: install-test
+	$(PY) -m grafana.build
+
 lock:
 	@$(VENV)
 	@rm -rf .venv/lock && $(PY) -m venv .venv/lock && .venv/lock/bin/python -m pip install --quiet uv
@@ -102,4 +107,4 @@ lock:
 clean:
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 
-.PHONY: help install install-test run test test-full test-kafka check bench bench-rules schemas dictionary lock clean
+.PHONY: help install install-test run test test-full test-kafka check bench bench-rules schemas dictionary boards lock clean

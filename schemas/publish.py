@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from schemas.compliance import ListFile, RuleFile
 from schemas.events import EVENT_MODELS
 from schemas.lights import LightPolicy
+from schemas.lights_output import LightChange, LightReading
 from schemas.mapping import Mapping
 from schemas.outputs import DeadLetter
 from schemas.policy import KpiPolicy
@@ -28,6 +29,8 @@ PUBLISHED: dict[str, type[BaseModel]] = {
     **{f"reference-{kind.replace('_', '-')}": model for kind, model in REFERENCE_MODELS.items()},
     "dead-letter": DeadLetter,
     "import-mapping": Mapping,
+    "light": LightReading,
+    "light-change": LightChange,
     "policy-compliance": RuleFile,
     "policy-compliance-lists": ListFile,
     "policy-kpis": KpiPolicy,

@@ -27,6 +27,8 @@ class CallLine(Model):
     """Calls in the plan; 0 for a professional who is not in it."""
     calls: int
     """Calls made in the month."""
+    until_today: bool
+    """Whether the month has begun; false for the months of a quarter or year that still lie ahead."""
 
     @property
     def is_target(self) -> bool:

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 _AMOUNT = pa.decimal128(38, 6)
 _AMOUNT_BYTES = 16
@@ -21,5 +22,5 @@ def amounts(values: Iterable[int | None]) -> Any:
     data = b"".join((value or 0).to_bytes(_AMOUNT_BYTES, "little", signed=True) for value in held)
     column = pa.Array.from_buffers(_AMOUNT, len(held), [None, pa.py_buffer(data)])
     if any(value is None for value in held):
-        return pa.compute.if_else(pa.array([value is not None for value in held]), column, pa.scalar(None, _AMOUNT))
+        return pc.if_else(pa.array([value is not None for value in held]), column, pa.scalar(None, _AMOUNT))
     return column

@@ -1,7 +1,9 @@
 """What lights are judged with, as the worker loads it: the policy, targets, working days, and the season."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -20,7 +22,7 @@ from streams.lights_history import load_seasons
 
 log = structlog.get_logger("lights")
 
-_LOOK_S = 2.0
+_AT_START_S, _LOOK_S = 3.0, 2.0
 #: After a failure, and at the earliest between two loads: publications may come by the second.
 _AGAIN_S = 60.0
 
@@ -70,32 +72,34 @@ class SeasonKeeper:
         self._client = client
         self._seasons = Seasons()
         self._read_for: tuple[int, ...] = ()
+        self._reading: asyncio.Task[None] | None = None
 
     def with_known(self, company: Company) -> Company:
         """The company with the season as it is known."""
         return replace(company, lights=company.lights.with_seasons(self._seasons))
 
     async def applied(self, company: Company) -> Company:
-        """The company with the season read for it; without one where that fails."""
-        await self._read(company)
+        """The company with the season read for it, when that takes no more than a moment; else it follows."""
+        self._reading = asyncio.create_task(self._read(company))
+        await asyncio.wait({self._reading}, timeout=_AT_START_S)
         return self.with_known(company)
 
     async def follow(self, judge: Judge) -> None:
         """Read anew for as long as the worker runs."""
         while True:
-            await asyncio.sleep(_LOOK_S)
-            if _occasion(judge.company) == self._read_for:
-                continue
-            before = self._seasons
-            await self._read(judge.company)
-            if self._seasons != before:
+            if self._reading is not None:
+                await self._reading
+            if judge.company.lights.seasons != self._seasons:
                 await adopt(judge, judge.company.lights.with_seasons(self._seasons))
             await asyncio.sleep(_AGAIN_S)
+            while _occasion(judge.company) == self._read_for:
+                await asyncio.sleep(_LOOK_S)
+            self._reading = asyncio.create_task(self._read(judge.company))
 
     async def _read(self, company: Company) -> None:
         occasion = _occasion(company)
         try:
-            self._seasons = await asyncio.to_thread(self._load, company)
+            self._seasons = await _in_thread(lambda: self._load(company))
         except PulseError as error:
             log.warning("no season: lights go by what was known before", error=str(error))
         self._read_for = occasion
@@ -107,6 +111,21 @@ class SeasonKeeper:
             seconds = (datetime.now(UTC) - began).total_seconds()
             log.info("season read", kpis=sorted({kpi for kpi, _ in seasons.curves}), seconds=round(seconds, 2))
         return seasons
+
+
+async def _in_thread(work: Callable[[], Seasons]) -> Seasons:
+    """Work in a thread that nobody waits for when the worker ends, unlike those of asyncio."""
+    future: Future[Seasons] = Future()
+    future.set_running_or_notify_cancel()
+
+    def run() -> None:
+        try:
+            future.set_result(work())
+        except BaseException as error:  # whatever it is belongs to whoever waits
+            future.set_exception(error)
+
+    threading.Thread(target=run, name="season", daemon=True).start()
+    return await asyncio.wrap_future(future)
 
 
 def _occasion(company: Company) -> tuple[int, ...]:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -12,6 +13,7 @@ from clickhouse_connect.driver.client import Client
 from agents.progress.lights import GREY, Light
 from agents.progress.lights_board import Change, Reading
 from agents.progress.lights_book import LightKey
+from agents.progress.plan import micro
 from schemas.base import AMOUNT_PLACES
 from streams.amounts import amounts
 from streams.clickhouse import translated
@@ -22,7 +24,8 @@ _EPOCH_ORDINAL = 719_163
 _MOMENT = pa.timestamp("ms", tz="UTC")
 _PAST = """
     SELECT kpi_id, period, period_start, owner_level, owner_id, product_level, product_key,
-        light.state, light.cause, toUnixTimestamp64Milli(light.since), light.changes, told.previous, told.number
+        light.state, light.cause, toUnixTimestamp64Milli(light.since), light.changes, light.target,
+        light.policy_version, told.previous, told.number
     FROM (SELECT * FROM lights FINAL) AS light
     LEFT JOIN
     (
@@ -50,10 +53,9 @@ def change_table(changes: Sequence[Change], stamp: int) -> Any:
 
 
 def _columns(readings: Sequence[Reading], stamp: int) -> dict[str, Any]:
-    rows = [_values(reading) for reading in readings]
-    columns = {name: [row[name] for row in rows] for name in rows[0]}
-    made = {name: _KINDS[name](values) if name in _KINDS else pa.array(values) for name, values in columns.items()}
-    return made | {"version": pa.array([stamp] * len(rows), pa.uint64())}
+    columns = zip(*map(_row, readings), strict=True)
+    made = {name: _KINDS.get(name, pa.array)(values) for name, values in zip(_NAMES, columns, strict=True)}
+    return made | {"version": pa.array([stamp] * len(readings), pa.uint64())}
 
 
 def _days(values: Iterable[int]) -> Any:
@@ -64,47 +66,43 @@ def _moments(values: Iterable[int]) -> Any:
     return pa.array(values, _MOMENT)
 
 
-_NUMBERS = ("value", "target", "attainment", "elapsed", "expected", "pace", "forecast", "forecast_low", "forecast_high")
+_AMOUNTS = ("value", "target", "attainment", "elapsed", "expected", "pace", "forecast", "forecast_low", "forecast_high")
+#: Columns of both tables that come from a reading, in the order of `_row`.
+_NAMES = (
+    *(*LightKey._fields, "period_end", "state", "cause", "since", "pending_state"),
+    *(*_AMOUNTS, "pace_state", "period_state", "forecast_state", "changes", "policy_version", "judged_at"),
+)
 _KINDS: dict[str, Callable[[Any], Any]] = {
     **dict.fromkeys(("period_start", "period_end"), _days),
     **dict.fromkeys(("since", "judged_at"), _moments),
-    **dict.fromkeys(_NUMBERS, amounts),
+    **dict.fromkeys(_AMOUNTS, amounts),
     "changes": lambda values: pa.array(values, pa.uint32()),
     "policy_version": lambda values: pa.array(values, pa.uint64()),
 }
 
 
-def _values(reading: Reading) -> dict[str, Any]:
-    """Name and value of every column but the version; days as ordinals, amounts in micro-units, moments in ms."""
-    key, light, said = reading.key, reading.light, reading.verdicts
-    return {
-        "kpi_id": key.kpi_id,
-        "period": key.period,
-        "period_start": key.period_start,
-        "period_end": reading.period_end,
-        "owner_level": key.owner_level,
-        "owner_id": key.owner_id,
-        "product_level": key.product_level,
-        "product_key": key.product_key,
-        "state": light.state,
-        "cause": light.cause,
-        "since": light.since,
-        "pending_state": reading.pending_state,
-        **dict(zip(_NUMBERS, reading.numbers, strict=True)),
-        "pace_state": said.pace,
-        "period_state": said.period,
-        "forecast_state": said.forecast,
-        "changes": light.changes,
-        "policy_version": reading.policy_version,
-        "judged_at": reading.judged_at,
-    }
+def _row(reading: Reading) -> tuple[Any, ...]:
+    """Values of every column but the version; days as ordinals, amounts in micro-units, moments in milliseconds."""
+    light = reading.light
+    return (
+        *reading.key,
+        reading.period_end,
+        light.state,
+        light.cause,
+        light.since,
+        reading.pending_state,
+        *reading.numbers,
+        *reading.verdicts,
+        light.changes,
+        reading.policy_version,
+        reading.judged_at,
+    )
 
 
 def as_message(change: Change) -> bytes:
     """A change as it goes to the topic `lights`."""
     own = {"light_id": change.light_id, "previous_state": change.previous_state}
-    changed_at = _told("since", change.reading.light.since)
-    return orjson.dumps(own | {"changed_at": changed_at} | _as_json(change.reading))
+    return orjson.dumps(own | {"changed_at": _iso_moment(change.reading.light.since)} | _as_json(change.reading))
 
 
 def current(readings: Iterable[Reading]) -> dict[str, bytes | None]:
@@ -116,22 +114,29 @@ def current(readings: Iterable[Reading]) -> dict[str, bytes | None]:
 
 def current_field(key: LightKey) -> str:
     """Name of a light in the hash of current lights."""
-    return orjson.dumps([_told(name, value) for name, value in key._asdict().items()]).decode()
+    kpi_id, period, start, *names = key
+    return orjson.dumps([kpi_id, period, _iso_day(start), *names]).decode()
 
 
 def _as_json(reading: Reading) -> dict[str, Any]:
-    return {name: _told(name, value) for name, value in _values(reading).items()}
+    """As people and programs read it: days and moments in ISO form, amounts as exact decimals."""
+    told = dict(zip(_NAMES, _row(reading), strict=True))
+    told["period_start"], told["period_end"] = _iso_day(reading.key.period_start), _iso_day(reading.period_end)
+    told["since"], told["judged_at"] = _iso_moment(reading.light.since), _iso_moment(reading.judged_at)
+    for name in _AMOUNTS:
+        if (amount := told[name]) is not None:
+            told[name] = f"{Decimal(amount).scaleb(-AMOUNT_PLACES):f}"
+    return told
 
 
-def _told(name: str, value: Any) -> Any:
-    """A value as people and programs read it: days and moments in ISO form, amounts as exact decimals."""
-    if name in {"period_start", "period_end"}:
-        return date.fromordinal(value).isoformat()
-    if name in {"since", "judged_at"}:
-        return datetime.fromtimestamp(value / 1000, UTC).isoformat(timespec="milliseconds")
-    if name in _NUMBERS and value is not None:
-        return f"{Decimal(value).scaleb(-AMOUNT_PLACES):f}"
-    return value
+@lru_cache(1 << 10)
+def _iso_day(ordinal: int) -> str:
+    return date.fromordinal(ordinal).isoformat()
+
+
+@lru_cache(1 << 10)
+def _iso_moment(milliseconds: int) -> str:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="milliseconds")
 
 
 def stored(client: Client) -> dict[LightKey, Light]:
@@ -143,8 +148,9 @@ def stored(client: Client) -> dict[LightKey, Light]:
     with translated():
         rows = client.query(_PAST).result_rows
     found = {}
-    for kpi_id, period, start, *names, state, cause, since, changes, previous, told in rows:
+    for kpi_id, period, start, *names, state, cause, since, changes, target, policy, previous, told in rows:
         key = LightKey(kpi_id, period, start.toordinal(), *names)
         lit = None if state == GREY else 0
-        found[key] = Light(state, cause, since, changes, lit, previous=previous or GREY, told=told)
+        light = Light(state, cause, since, changes, lit, previous=previous or GREY, told=told)
+        found[key] = light._replace(target=micro(target), policy=policy)
     return found

@@ -25,14 +25,14 @@ from schemas.policy import Kpi, KpiPolicy
 from schemas.reference import REFERENCE_MODELS
 from schemas.rows import EVENT_TABLES, REFERENCE_TABLES
 from streams.clickhouse import translated
-from streams.errors import InvalidError
+from streams.errors import InvalidError, UnavailableError
 
 log = structlog.get_logger("lights")
 
 _EPOCH_ORDINAL = 719_163
 _LONGEST_S = 10
 #: Representatives whose forecasts are looked at; nodes are few.
-_MOST_REPS = 1_000
+_MOST_REPS = 300
 _SETTINGS = {"join_use_nulls": 1, "max_execution_time": _LONGEST_S}
 
 
@@ -150,19 +150,30 @@ def load_seasons(client: Client, book: LightBook, kpis: KpiPolicy, now: datetime
     curves: dict[tuple[str, str], Curve] = {}
     errors: dict[tuple[str, str, str, int], tuple[int, ...]] = {}
     for kpi_id, period in wanted:
-        past = _past(client, book, by_id[kpi_id], period, today, zone)
-        if past is None:
-            continue
         try:
+            past = _past(client, book, by_id[kpi_id], period, today, zone)
+            if past is None:
+                continue
             curve = _curve(client, book, past)
             found = _errors(client, book, past, curve)
-        except InvalidError as error:  # too long, or a column an older database has not: working days do
-            log.warning("no season", kpi=kpi_id, period=period, error=str(error))
+        except (InvalidError, UnavailableError) as error:  # too long, or a column an older database has not
+            _check_alive(client)
+            log.warning("no season: working days do", kpi=kpi_id, period=period, error=str(error))
             continue
         if curve is not None:
             curves[kpi_id, period] = curve
         errors |= {(kpi_id, period, *key): tuple(values) for key, values in found.items()}
     return Seasons(curves, errors)
+
+
+def _check_alive(client: Client) -> None:
+    """Tell a query that took too long from a database that is away.
+
+    Raises:
+        UnavailableError: ClickHouse does not answer.
+    """
+    with translated():
+        client.command("SELECT 1")
 
 
 def _past(client: Client, book: LightBook, kpi: Kpi, period: str, today: int, zone: str) -> _Past | None:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from clickhouse_connect.driver.client import Client
@@ -33,9 +33,7 @@ _CHANGES = f"""
     FROM light_history
     WHERE {" AND ".join(f"{name} = %({name})s" for name in _KEY)}
     ORDER BY changes DESC"""
-_COUNTS = (
-    "SELECT state, count() FROM lights FINAL WHERE period_start <= %(day)s AND period_end >= %(day)s GROUP BY state"
-)
+_COUNTS = "SELECT period_end < %(day)s AS is_over, state, count() FROM lights FINAL GROUP BY is_over, state"
 
 
 @dataclass(frozen=True)
@@ -76,15 +74,26 @@ def changes(client: Client, light: Shown) -> list[Shown]:
     return _named(client, _CHANGES, {name: str(light[name]) for name in _KEY})
 
 
-def counts(client: Client, day: date) -> dict[str, int]:
-    """Lights of periods that hold `day`, by colour, the worst first.
+class Counts(NamedTuple):
+    """Lights by colour, the worst first."""
+
+    running: dict[str, int]
+    over: dict[str, int]
+    """Of periods that are over."""
+
+
+def counts(client: Client, day: date) -> Counts:
+    """How many lights there are, of periods that hold `day` and of earlier ones.
 
     Raises:
         UnavailableError: ClickHouse does not answer.
     """
     with translated():
-        found = dict(client.query(_COUNTS, {"day": day.isoformat()}).result_rows)
-    return {state: found[state] for state in STATES if state in found}
+        rows = client.query(_COUNTS, {"day": day.isoformat()}).result_rows
+    found = {(bool(is_over), state): count for is_over, state, count in rows}
+    return Counts(
+        *({state: found[is_over, state] for state in STATES if (is_over, state) in found} for is_over in (False, True))
+    )
 
 
 def _named(client: Client, statement: str, values: Mapping[str, str]) -> list[Shown]:

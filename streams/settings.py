@@ -21,6 +21,8 @@ _OTHERS = frozenset(
         "PULSE_CLICKHOUSE_PASSWORD",
         "PULSE_CLICKHOUSE_READER_PASSWORD",
         "PULSE_REDIS_PASSWORD",
+        "PULSE_GRAFANA_PASSWORD",
+        "PULSE_HOST_GRAFANA_PORT",
         "PULSE_HOST_CLICKHOUSE_PORT",
         "PULSE_HOST_KAFKA_PORT",
         "PULSE_HOST_REDIS_PORT",
@@ -93,6 +95,13 @@ class Settings(BaseSettings):
     """Events dated further ahead of the clock go to the dead letters."""
     dead_letter_limit: Annotated[int, Field(ge=1)] = 1_000
     """A worker stops when a partition sends more than this, and more than half of its events, there within a minute."""
+
+    boards_port: Annotated[int, Field(ge=0, le=65_535)] = 8300
+    """Loopback port of the page with the boards; `pulse up` takes a free one when it is in use. 0: a free one."""
+    grafana_url: str | None = None
+    """Address of the Grafana that `pulse boards publish` publishes to."""
+    grafana_token: SecretStr | None = None
+    """Token of a service account of that Grafana with the role Admin."""
 
     metrics_port: Annotated[int, Field(ge=0, le=65_535)] = 0
     """Loopback port of a worker's /metrics and /health. 0: a free one, named in the log."""

@@ -23,7 +23,7 @@ from redis.exceptions import RedisError
 from agents.intake.directory import Directory
 from agents.progress.calendar import CompanyTime
 from agents.progress.plan import Plan
-from streams import policies, references
+from streams import heartbeat, policies, references
 from streams.clickhouse import connect
 from streams.engine.checkpoint import Checkpointer
 from streams.engine.health import HealthServer
@@ -108,6 +108,7 @@ class EngineService(Service):  # type: ignore[misc] # mode has no types
     async def _run(self) -> None:
         seasons = self._seasons.follow(self._intake.holding)
         loops = [self._intake.feed(), self._intake.checkpoint_forever(), self._follow_news(), seasons]
+        loops.append(heartbeat.beat(self._settings, self._metrics))
         self._tasks = [asyncio.create_task(loop) for loop in loops]
         done, _ = await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
         failed = next((task.exception() for task in done if not task.cancelled() and task.exception()), None)

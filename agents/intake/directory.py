@@ -142,31 +142,43 @@ class Directory:
         products = _listed_products(event)
         return missing + [f"product {product}" for product in products if product not in self.products]
 
-    def places_alike(self, other: "Directory", kinds: Iterable[str] = ()) -> bool:
+    def stands_alike(self, other: "Directory") -> bool:
+        """Whether call plans, calendar, professionals and representatives are the same in `other`."""
+        return self.standing == other.standing and all(
+            one.keys() == two.keys() and _same_rows(one, two)
+            for one, two in ((self.reps, other.reps), (self.hcps, other.hcps))
+        )
+
+    def places_alike(self, other: "Directory", fields: Iterable[str] = (), territories: Iterable[str] = ()) -> bool:
         """Whether `other` puts every rep and product of this directory where this one does, on every day.
 
         Args:
             other: a newer directory.
-            kinds: reference kinds that filters read; their rows must be the same, too.
+            fields: fields of reference rows that filters read (`institution.country`); they must be the same, too.
+            territories: nodes that markets were reported of, known here or not; they must stand where they did.
         """
         return (
-            self._paths_alike(other)
+            self._paths_alike(other, territories)
             and all(
                 _changes(line, _LINE) == _changes(other.products.get(product), _LINE)
                 for product, line in self.products.items()
             )
-            and all(_same_rows(getattr(self, f"{kind}s"), getattr(other, f"{kind}s")) for kind in kinds)
+            and all(self._reads_alike(other, *field.split(".")) for field in fields)
         )
 
-    def _paths_alike(self, other: "Directory") -> bool:
-        """Whether every rep has the same path on every day; only those that what moved concerns are followed."""
+    def _reads_alike(self, other: "Directory", kind: str, field: str) -> bool:
+        old, new = getattr(self, f"{kind}s"), getattr(other, f"{kind}s")
+        return all(_changes(timeline, (field,)) == _changes(new.get(key), (field,)) for key, timeline in old.items())
+
+    def _paths_alike(self, other: "Directory", territories: Iterable[str]) -> bool:
+        """Whether reps and territories have the same paths on every day; only what moved is followed."""
         moved = {
             node_id
             for node_id in {*self.nodes, *other.nodes}
             if _changes(self.nodes.get(node_id), _NODE_PLACE) != _changes(other.nodes.get(node_id), _NODE_PLACE)
         }
         return all(self._path_alike(other, rep_id, moved) for rep_id in self.reps) and all(
-            self._territory_alike(other, node_id, moved) for node_id in self.nodes
+            self._territory_alike(other, node_id, moved) for node_id in territories
         )
 
     def _territory_alike(self, other: "Directory", node_id: str, moved: set[str]) -> bool:

@@ -1,9 +1,27 @@
 """What is kept and what is taken back when a shard is computed anew with another policy or organisation."""
 
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from agents.progress.books import Books, CallCount
 from agents.progress.cells import LEAVES, UNIT_OF_LETTER, Entity, Slot, blank
 from agents.progress.ledger import withdrawn
-from agents.progress.plan import Plan
+from agents.progress.plan import ALL, Plan
 from agents.progress.state import ProgressState
+from schemas.policy import CalendarPeriod
+
+
+class ShownFigure(NamedTuple):
+    """What names a figure of a calendar period that stands in a table."""
+
+    kpi_id: str
+    period: CalendarPeriod
+    period_start: int
+    """Ordinal of the first day."""
+    level: str
+    entity_id: str
+    product_level: str
+    product_key: str
 
 
 def carry_over(old: ProgressState, new: ProgressState) -> None:
@@ -36,6 +54,31 @@ def withdraw(old: ProgressState, new: ProgressState) -> None:
         fresh = new.reports.setdefault(name, {})
         fresh |= {key: withdrawn(entry) for key, entry in report.items() if key not in fresh}
     new.mark_all()
+
+
+def recall(state: ProgressState, figures: Iterable[ShownFigure], calls: Iterable[CallCount]) -> None:
+    """Let everything that stands in the tables be written again, be it nothing by now.
+
+    Args:
+        state: computed anew, not told what was said before.
+        figures: figures of the shard's representatives and nodes.
+        calls: calls of its representatives on professionals.
+    """
+    outputs = {output.kpi: output for found in state.plan.outputs.values() for output in found}
+    for figure in figures:
+        output = outputs.get(figure.kpi_id)
+        if output is None or figure.period not in output.periods or figure.product_level not in output.levels:
+            continue
+        entity = state.entity(figure.level, figure.entity_id)
+        state.recalled[entity, output, figure.period, figure.period_start, _product_key(figure)] = None
+    before = Books()
+    for call in calls:
+        before.open((call.rep_id, call.month)).calls[call.hcp_id] = call.calls
+    state.books.withdraw(before)
+
+
+def _product_key(figure: ShownFigure) -> str:
+    return ALL if figure.product_level == "all" else f"{figure.product_level[0]}:{figure.product_key}"
 
 
 def _withdraw_slot(slot: Slot, new: ProgressState, entity: Entity) -> None:

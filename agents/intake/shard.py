@@ -8,6 +8,8 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import lru_cache
+from itertools import count
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,6 +17,8 @@ import numpy as np
 from agents.intake.decode import RefusedError, check_time, decode
 from agents.intake.directory import Directory
 from agents.intake.seen import Seen, content_hash, identity_hash
+from agents.progress.cells import TERRITORY
+from agents.progress.messages import SHARD, NodeMessage
 from agents.progress.snapshot import loads
 from agents.progress.state import ProgressState
 from schemas.events import MODEL_OF_TOPIC, Event
@@ -22,6 +26,17 @@ from schemas.policy import Unit
 from schemas.rows import EVENT_TABLES, Row
 
 _RECORDED_AT = {kind: table.names.index("recorded_at") for kind, table in EVENT_TABLES.items()}
+
+
+@lru_cache(8)
+def greeting_keys(shard_of: Callable[[str, int], int], partitions: int) -> tuple[str, ...]:
+    """A message key for every shard."""
+    found: dict[int, str] = {}
+    for number in count():
+        found.setdefault(shard_of(f"@shard {number}", partitions), f"@shard {number}")
+        if len(found) == partitions:
+            break
+    return tuple(found[shard] for shard in sorted(found))
 
 
 class Record(NamedTuple):
@@ -139,12 +154,25 @@ class Shard:
         """The partition."""
         return self.placement.shard
 
+    def places_alike(self, before: Directory, now: Directory) -> bool:
+        """Whether nothing of what the shard holds would be computed otherwise with other reference data."""
+        territories = {entity_id for level, entity_id in self.progress.entities if level == TERRITORY}
+        return before.places_alike(now, self.progress.plan.reads, territories)
+
+    def greetings(self) -> list[NodeMessage]:
+        """A message to every shard, which hears by its origin from when on this one's words count."""
+        of_shards = greeting_keys(self.placement.shard_of, self.placement.partitions)
+        return [{"l": SHARD, "p": key, "c": "", "s": 0, "x": {}} for key in of_shards]
+
     def adopt(self, directory: Directory, now: datetime) -> None:
         """Go on with these reference data: what follows from them alone is worked out anew."""
+        before = self.progress.directory
         self.progress.learn(directory)
+        self.moved = True
+        if before is not directory and before.stands_alike(directory):
+            return
         mine = sorted(rep_id for rep_id in directory.reps if self.placement.holds(rep_id))
         self.progress.standing.adopt(self.progress, mine, self.progress.time.day_of(now))
-        self.moved = True
 
     # ------------------------------------------------------------- the pass
 

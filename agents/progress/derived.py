@@ -73,24 +73,11 @@ IN_MILLIONTHS: dict[str, Callable[[Any], int | None]] = {
 }
 
 
-def details_pde(weights: Sequence[Sequence[Decimal]]) -> Callable[[Any, Directory, int], dict[str, int] | None]:
-    """Reader of a visit's primary detail equivalents by product key, in micro-units.
+def detail_weights(weights: Sequence[Sequence[Decimal]]) -> Callable[[Any, Directory, int], Any]:
+    """Reader of what the first, second, … product of a visit gets of it, in micro-units; None without products.
 
     Args:
         weights: per cent of the first, second, … product, for visits with one, two, … products.
     """
     rows = [[int(weight * _PER_CENT) for weight in row] for row in weights]
-
-    def shares(event: Any, directory: Directory, day: int) -> dict[str, int] | None:
-        if not event.details:
-            return None
-        products = dict.fromkeys([item.product_id for item in event.details])
-        row = rows[min(len(products), len(rows)) - 1]
-        found = {"a": sum(row)}
-        for product, weight in zip(products, row, strict=False):
-            found[f"p:{product}"] = weight
-            if (line := directory.line_of(product, day)) is not None:
-                found[f"l:{line}"] = found.get(f"l:{line}", 0) + weight
-        return found
-
-    return shares
+    return lambda event, _directory, _day: rows if event.details else None

@@ -23,7 +23,7 @@ NO_DATA = "no_data"
 OVER = "over"
 _RANKS: dict[str, int] = {GREEN: 0, AMBER: 1, RED: 2}
 _COLOURS: tuple[Colour, ...] = (GREEN, AMBER, RED)
-_GROWING = frozenset({"sum", "count", "distinct"})
+_GROWING = frozenset({"sum", "count", "distinct", "days"})
 _MILLISECOND = timedelta(milliseconds=1)
 
 
@@ -167,7 +167,7 @@ class Light(NamedTuple):
     changes: int
     """How many times it has changed."""
     lit: int | None = None
-    """When it left grey; for `pending` from then on it follows its figures at once."""
+    """When it left grey or got another target; for `pending` from then on it follows its figures at once."""
     amber_or_worse: int | None = None
     red: int | None = None
     amber_or_better: int | None = None
@@ -178,11 +178,21 @@ class Light(NamedTuple):
     """State before the last change."""
     told: int = 0
     """Changes that were told; a change is told once a checkpoint holds it."""
+    target: int | None = None
+    policy: int | None = None
+    """Version of the policy it was judged with."""
 
 
 def unlit(now_ms: int) -> Light:
     """A light nothing is known of."""
     return Light(GREY, NO_DATA, now_ms, 0)
+
+
+def measured(light: Light, target: int, policy: int, now_ms: int) -> Light:
+    """The light held against a target and a policy; against others than before it begins anew to follow at once."""
+    if light.state == GREY or (light.target, light.policy) == (target, policy):
+        return light._replace(target=target, policy=policy)
+    return light._replace(target=target, policy=policy, lit=now_ms)
 
 
 class Judged(NamedTuple):

@@ -2,13 +2,13 @@
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 import orjson
 
 from agents.progress.calendar import CALENDAR_PERIODS, CompanyTime
-from agents.progress.lights import GREY, Judged, Light, Verdicts, due_ms, judged, pending_state, step, unlit
+from agents.progress.lights import GREY, Judged, Light, Verdicts, due_ms, judged, measured, pending_state, step, unlit
 from agents.progress.lights_book import LightBook, LightKey, empty_book
 from agents.progress.outputs import CellRow
 from agents.progress.pace import Numbers, counted_day, last_day, numbers
@@ -18,6 +18,8 @@ from schemas.lights import Colour
 FIELD_PREFIX = '["l",'
 #: Messages unread from which figures are half of what they will be.
 _PILED_UP = 200
+#: Totals are through to the company by then.
+_CLIMB = timedelta(seconds=3)
 #: Reads a figure of a shard: the KPI row of a light, None when its owner has none.
 ReadRow = Callable[[LightKey], CellRow | None]
 
@@ -87,6 +89,7 @@ class LightBoard:
     def __init__(self, book: LightBook, company_time: CompanyTime, holds: Callable[[str], bool]) -> None:
         self.lights: dict[LightKey, Light] = {}
         self.is_company_behind = False
+        self._behind_until: datetime | None = None
         self._lags: dict[str, int] = {}
         self._holds = holds
         self._shown: dict[LightKey, Reading] = {}
@@ -101,16 +104,23 @@ class LightBoard:
         """Judge with another book from now on; everything is looked at once more."""
         self._book = book
         self._mine = [key for key in book.goals if self._holds(key.owner_id)]
+        self._untold = {key: change for key, change in self._untold.items() if change is not None or key in book.goals}
         self._seen_days = None
 
     def note_lag(self, topic: str, messages: int) -> None:
         """Hear how much of a topic the shard has still to read."""
         self._lags[topic] = messages
 
+    def note_company(self, now: datetime, *, is_behind: bool) -> None:
+        """Hear whether any shard still reads what piled up; what they found takes a moment more to climb."""
+        if is_behind:
+            self._behind_until = now + _CLIMB
+        self.is_company_behind = self._behind_until is not None and now < self._behind_until
+
     @property
     def is_behind(self) -> bool:
         """Whether the shard still reads what piled up."""
-        return max(self._lags.values(), default=0) >= _PILED_UP
+        return sum(self._lags.values()) >= _PILED_UP
 
     # ------------------------------------------------------------- the past
 
@@ -127,8 +137,9 @@ class LightBoard:
         self._find_untold()
 
     def _find_untold(self) -> None:
-        """Changes a crash left untold are told at the next look, with the numbers of then."""
-        self._untold = {key: None for key, light in self.lights.items() if light.told < light.changes}
+        """Changes a crash left untold are told at the next look, with its numbers; without a target there is none."""
+        goals = self._book.goals
+        self._untold = {key: None for key, light in self.lights.items() if light.told < light.changes and key in goals}
 
     def take_over(self, other: "LightBoard") -> None:
         """Go on from the lights of another board."""
@@ -136,8 +147,8 @@ class LightBoard:
 
     @property
     def untold(self) -> int:
-        """Changes that the next checkpoint tells."""
-        return len(self._untold)
+        """Changes that the next checkpoint tells, and one more while lights wait to be lit."""
+        return len(self._untold) + self._left_unlit
 
     # ------------------------------------------------------------ the look
 
@@ -214,7 +225,8 @@ class LightBoard:
         if key in self._untold:
             self._told(_change(reading), output)
             before = self.lights[key]
-        after = step(before or unlit(now_ms), self._held_back(before, look), now_ms, rules)
+        light = measured(before or unlit(now_ms), goal, book.version, now_ms)
+        after = step(light, self._held_back(before, look), now_ms, rules)
         self._note_due(key, due_ms(after, rules))
         self.lights[key] = after
         self._say(reading._replace(light=after, pending_state=pending_state(after, look)), before, output)

@@ -1,13 +1,13 @@
 """KPI values read off the cells: one row per KPI, period, entity and product key that changed."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from fractions import Fraction
 from functools import lru_cache
 from typing import NamedTuple
 
 from agents.intake.directory import Path
-from agents.progress.calendar import CALENDAR_PERIODS, period_start
+from agents.progress.calendar import period_start
 from agents.progress.cells import MONTH, ROLLING_LETTERS, TERRITORY, UNIT_OF_LETTER, Entity, Slot
 from agents.progress.histogram import quantile
 from agents.progress.plan import MICRO, KpiOutput, Plan, Position, Vector
@@ -15,7 +15,6 @@ from agents.progress.state import ProgressState
 from schemas.policy import CalendarPeriod, Rolling, Unit
 
 _LEVEL_OF_PREFIX = {"a": "all", "l": "line", "p": "product"}
-_PERIOD_OF_LETTER: dict[str, CalendarPeriod] = {period[0]: period for period in CALENDAR_PERIODS}
 _MONTHS_OF = {"month": 1, "quarter": 3, "year": 12}
 #: Rolling windows have no first day of their own; their rows stand under this one (1970-01-01).
 ROLLING_START = 719_163
@@ -55,55 +54,66 @@ def divide_half_even(numerator: int, denominator: int) -> int:
     return quotient
 
 
+class _Spot(NamedTuple):
+    """Where KPI values stand: everything that names a row but the KPI."""
+
+    entity: Entity
+    period: CalendarPeriod
+    start: int
+    product_key: str
+
+
 def changed_rows(state: ProgressState) -> list[CellRow]:
     """Calendar rows of every cell that changed since the last checkpoint."""
-    wanted: dict[tuple[Entity, KpiOutput, CalendarPeriod, int, str], None] = {}
+    wanted: dict[_Spot, dict[KpiOutput, None]] = {}
     for slot in state.changed_slots:
-        for target in _targets(state.plan, slot):
-            wanted[target] = None
-    known: dict[tuple[Entity, str, tuple[str, ...]], Vector] = {}  # many KPIs read the same cell
-    return [calendar_row(state.plan, *target, known) for target in wanted]
+        for spot, outputs in _spots(state.plan, slot):
+            if (there := wanted.get(spot)) is None:
+                wanted[spot] = dict.fromkeys(outputs)
+            else:
+                there.update(dict.fromkeys(outputs))
+    for entity, output, period, start, product_key in state.recalled:
+        wanted.setdefault(_Spot(entity, period, start, product_key), {})[output] = None
+    return [row for spot, outputs in wanted.items() for row in _rows_at(state.plan, spot, outputs)]
 
 
-def _targets(plan: Plan, slot: Slot) -> Iterator[tuple[Entity, KpiOutput, CalendarPeriod, int, str]]:
+def _spots(plan: Plan, slot: Slot) -> Iterator[tuple[_Spot, Sequence[KpiOutput]]]:
     letter, start = slot.bucket[0], int(slot.bucket[1:])
     if letter in UNIT_OF_LETTER or slot.entity.level == TERRITORY:
         return
     for key in slot.changed:
         group, _, product_key = key.partition("|")
-        level = _LEVEL_OF_PREFIX[product_key[0]]
-        for output in plan.outputs.get(group, ()):
-            if level not in output.levels:
-                continue
-            if output.is_ledger:
-                yield slot.entity, output, _PERIOD_OF_LETTER[letter], start, product_key
+        for period, outputs in plan.shown(group, _LEVEL_OF_PREFIX[product_key[0]]):
+            if outputs[0].is_ledger:
+                if period[0] == letter:
+                    yield _Spot(slot.entity, period, start, product_key), outputs
             elif letter == MONTH:
-                for period in CALENDAR_PERIODS:
-                    if period in output.periods:
-                        yield slot.entity, output, period, period_start(period, start), product_key
+                yield _Spot(slot.entity, period, period_start(period, start), product_key), outputs
 
 
 def calendar_row(
-    plan: Plan,
-    entity: Entity,
-    output: KpiOutput,
-    period: CalendarPeriod,
-    start: int,
-    product_key: str,
-    known: dict[tuple[Entity, str, tuple[str, ...]], Vector] | None = None,
+    plan: Plan, entity: Entity, output: KpiOutput, period: CalendarPeriod, start: int, product_key: str
 ) -> CellRow:
-    """The row of one entity, calendar period and product key, as its cells stand; `known` keeps what was added up."""
-    known = {} if known is None else known
-    buckets = (f"{period[0]}{start}",) if output.is_ledger else _months(period, start)
+    """The row of one KPI, entity, calendar period and product key, as its cells stand."""
+    (row,) = _rows_at(plan, _Spot(entity, period, start, product_key), (output,))
+    return row
+
+
+def _rows_at(plan: Plan, spot: _Spot, outputs: Iterable[KpiOutput]) -> Iterator[CellRow]:
+    entity, period, start, product_key = spot
+    months = _months(period, start)
+    known: dict[str, Vector] = {}  # many KPIs read the same cell
 
     def read(position: Position) -> Vector:
-        name = (entity, f"{position.group}|{product_key}", buckets)
-        if (vector := known.get(name)) is None:
-            width = plan.widths[position.group]
-            vector = known[name] = entity.total(buckets, name[1], width, plan.lasts[position.group])
+        group = position.group
+        if (vector := known.get(group)) is None:
+            buckets = months if group[0] != "@" else (f"{period[0]}{start}",)
+            name = f"{group}|{product_key}"
+            vector = known[group] = entity.total(buckets, name, plan.widths[group], plan.lasts[group])
         return vector
 
-    return _row(entity, product_key, (output.kpi, period, start), figures(output, read))
+    for output in outputs:
+        yield _row(entity, product_key, (output.kpi, period, start), figures(output, read))
 
 
 @lru_cache(1 << 12)
@@ -238,8 +248,7 @@ class RollingWindows:
             width = plan.widths[position.group]
             return entity.total(live, f"{position.group}|{product_key}", width, plan.lasts[position.group])
 
-        positions = [output.numerator, *([output.denominator] if output.denominator is not None else [])]
-        last = max(newest.get(f"{position.group}|{product_key}", 0) for position in positions)
+        last = max(newest.get(f"{group}|{product_key}", 0) for group in _groups_of(output))
         found = figures(output, read)
         name = (output.kpi, window.name, product_key)
         if entity.shown.get(name) == (found, last):
@@ -256,6 +265,13 @@ class RollingWindows:
             self._state.dropped_slots += entity.drop(letter, number)
         if not entity.rolling.get(letter):
             entity.shown = {name: found for name, found in entity.shown.items() if not name[1].endswith(unit)}
+
+
+@lru_cache(1 << 10)
+def _groups_of(output: KpiOutput) -> tuple[str, ...]:
+    """Every group a KPI reads, each once."""
+    positions = [output.numerator, output.denominator, *(place for _, *pair in output.parts for place in pair)]
+    return tuple(dict.fromkeys(position.group for position in positions if position is not None))
 
 
 def _newest_buckets(numbered: Mapping[int, Mapping[Path, Slot]], now_bucket: int) -> dict[str, int]:

@@ -8,7 +8,7 @@ never mix up positions.
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Context, Decimal
@@ -18,14 +18,15 @@ from typing import Any
 import orjson
 
 from agents.intake.directory import Directory
-from agents.progress.calendar import CompanyTime
-from agents.progress.derived import IN_MILLIONTHS, details_pde
+from agents.progress.calendar import CALENDAR_PERIODS, CompanyTime
+from agents.progress.derived import IN_MILLIONTHS, detail_weights
 from agents.progress.filters import Predicate, both, compile_filter, compile_where, reader
 from agents.progress.histogram import BINS, bin_of
+from agents.progress.reads import reference_fields
 from schemas.base import AMOUNT_PLACES
 from schemas.measures import Filter, Measure, NamedFilter
 from schemas.policy import CalendarPeriod, Kpi, KpiPolicy, Rolling, Unit
-from schemas.sources import DETAILS_PDE, STANDING
+from schemas.sources import DETAILS_PDE
 
 MICRO = 1_000_000  # 10 ** AMOUNT_PLACES
 _EXACT = Context(prec=60)
@@ -34,8 +35,8 @@ _WORDS = {"title", "description", "direction", "unit"}
 
 #: A cell: events counted, then one entry a measure. A `last` entry is [µs since 1970, event id, micro-units] or None.
 Vector = list[Any]
-#: How a value enters its position: added, as the newest, by product key, or once a day.
-ADDED, NEWEST, BY_KEY, ONCE_A_DAY = range(4)
+#: How a value enters its position: added, as the newest, shared among products, or once a day.
+ADDED, NEWEST, SHARED, ONCE_A_DAY = range(4)
 #: Cell keys are `<group>|a` (all products), `<group>|l:<line>` and `<group>|p:<product>`.
 ALL = "a"
 
@@ -52,9 +53,9 @@ class CompiledMeasure:
     """One position of a group's vector."""
 
     how: int
-    """ADDED, NEWEST, BY_KEY or ONCE_A_DAY."""
+    """ADDED, NEWEST, SHARED or ONCE_A_DAY."""
     value: Callable[[Any, Directory, int], Any]
-    """Micro-units; by product key where `how` says so."""
+    """Micro-units; where `how` is SHARED, those of its products by their number and place."""
     where: Predicate | None
 
 
@@ -113,7 +114,7 @@ class Group:
         self.id = f"{self.source}.{self.date_field}.{hashlib.sha256(text).hexdigest()[:8]}"
         self.width = len(self.measures) + 1
         self._total = f"{self.id}|{ALL}"
-        self.has_shares = any(measure.how == BY_KEY for measure in self.measures)
+        self.has_shares = any(measure.how == SHARED for measure in self.measures)
         once = [index for index, measure in enumerate(self.measures, 1) if measure.how == ONCE_A_DAY]
         self.day_names = {index: f"{self.id}.{index}" for index in once}
         for window in self.windows.values():
@@ -136,10 +137,16 @@ class Group:
             return [self._total]
         return [f"{self.id}|{key}" for key in product_keys(event, self.levels, directory, day)]
 
-    def shares(self, keys: list[str], by_product: dict[str, int]) -> dict[str, int]:
-        """What each of `keys` gets of a value that is given by product key."""
-        start = len(self.id) + 1
-        return {key: by_product.get(key[start:], 0) for key in keys}
+    def shares(self, event: Any, directory: Directory, day: int, weights: Sequence[Sequence[int]]) -> dict[str, int]:
+        """What each cell gets of a value that is shared among the products of an event."""
+        products = products_of(event)
+        row = weights[min(len(products), len(weights)) - 1]
+        found: dict[str, int] = defaultdict(int, {self._total: sum(row)})
+        for product, weight in zip(products, row, strict=False):
+            found[f"{self.id}|p:{product}"] = weight
+            if (line := directory.line_of(product, day)) is not None:
+                found[f"{self.id}|l:{line}"] += weight
+        return found
 
 
 class Histogram(Group):
@@ -187,7 +194,7 @@ class Plan:
         lasts: positions of a group that hold the newest value instead of a sum, by group id.
         horizon: longest rolling window by unit, in units.
         fingerprint: changes when stored cells no longer fit and must be rebuilt.
-        reads: reference kinds a filter looks into.
+        reads: reference fields a filter on events looks into.
     """
 
     def __init__(self, policy: KpiPolicy) -> None:
@@ -196,6 +203,7 @@ class Plan:
         self.ledgers: dict[str, list[LedgerSpec]] = defaultdict(list)
         self.by_kpi: dict[str, LedgerSpec] = {}
         self.outputs: dict[str, list[KpiOutput]] = defaultdict(list)
+        self._shown: dict[tuple[str, str], list[tuple[CalendarPeriod, list[KpiOutput]]]] = {}
         self._index: dict[tuple[int, str], int] = {}
         self._filters: dict[str, Predicate] = {}
         self.counts_as_call = self._predicate(policy.calls, {})
@@ -220,11 +228,20 @@ class Plan:
                 self.horizon[unit] = max(self.horizon.get(unit, 0), length)
         computed = policy.model_dump_json(exclude={"kpis": {"__all__": _WORDS}})
         self.fingerprint = hashlib.sha256(computed.encode()).hexdigest()[:16]
-        self.reads = frozenset(_reference_kinds(policy))
+        self.reads = frozenset(reference_fields(policy))
 
     def all_groups(self) -> list[Group]:
         """Every group, in order of its event kind."""
         return [group for groups in self.groups.values() for group in groups]
+
+    def shown(self, group: str, level: str) -> list[tuple[CalendarPeriod, list[KpiOutput]]]:
+        """KPIs that read a group and are shown at a product level, by calendar period."""
+        found = self._shown.get((group, level))
+        if found is None:
+            outputs = [output for output in self.outputs.get(group, ()) if level in output.levels]
+            by_period = ((period, [o for o in outputs if period in o.periods]) for period in CALENDAR_PERIODS)
+            found = self._shown[group, level] = [(period, of_period) for period, of_period in by_period if of_period]
+        return found
 
     def standing_names(self, source: str) -> tuple[str, ...]:
         """Fields by which filters tell the records of a standing source apart, besides its numbers."""
@@ -314,27 +331,9 @@ class Plan:
         )
 
 
-def _reference_kinds(policy: KpiPolicy) -> Iterator[str]:
-    """Reference kinds a filter on events looks into; what follows from reference data alone is looked up anew."""
-    distinct = [kpi for kpi in policy.kpis if kpi.aggregate == "distinct"]
-    wheres: list[Mapping[str, Any]] = [kpi.where for kpi in distinct]
-    filters: list[Filter | None] = [policy.calls, *(kpi.only for kpi in distinct)]
-    for measure in (measure for kpi in policy.kpis for measure in kpi.measures()):
-        if measure.source not in STANDING:
-            wheres.append(measure.where)
-            filters.append(measure.only)
-    for one in filters:
-        wheres += [one.where, *one.unless] if one is not None else []
-    names = [name for where in wheres for name in where]
-    names += [kpi.value for kpi in policy.kpis if kpi.value]
-    yield from (name.partition(".")[0] for name in names if "." in name)
-    if "outside_fence_m" in names:
-        yield "institution"
-
-
 def _how(measure: Measure) -> int:
     if measure.value == DETAILS_PDE:
-        return BY_KEY
+        return SHARED
     return {"last": NEWEST, "days": ONCE_A_DAY}.get(measure.aggregate, ADDED)
 
 
@@ -342,7 +341,7 @@ def _value(measure: Measure, policy: KpiPolicy) -> Callable[[Any, Directory, int
     if measure.value is None:
         return lambda _event, _directory, _day: MICRO
     if measure.value == DETAILS_PDE:
-        return details_pde(policy.detail_weights)  # product keys without the name of the group
+        return detail_weights(policy.detail_weights)
     read = IN_MILLIONTHS.get(measure.value) or attrgetter(measure.value)
     is_count, is_micro = measure.aggregate == "count", measure.value in IN_MILLIONTHS
 

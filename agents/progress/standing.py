@@ -34,6 +34,37 @@ class _Subject(NamedTuple):
     hcp_id: str | None
 
 
+class Month(NamedTuple):
+    """The month of a call-plan line."""
+
+    first: int
+    """Ordinal of its first day."""
+    has_begun: bool
+
+
+class Line(NamedTuple):
+    """One call-plan line."""
+
+    subject: _Subject
+    directory: Directory
+    month: Month
+    traits: tuple[Any, ...]
+    """What filters on reference rows read of it."""
+    planned: int
+    calls: int
+
+
+class _Lines(NamedTuple):
+    """The call-plan lines of one representative's month."""
+
+    slot: Slot
+    """Where they stand."""
+    month: Month
+    plan: dict[str, int]
+    traits: dict[str, tuple[Any, ...]]
+    """By professional, as far as they were asked for."""
+
+
 _Steps = tuple[tuple[int, int], ...]
 
 
@@ -49,38 +80,40 @@ class Contributions:
         self.key = f"{group.id}|{ALL}"
         self._readers = [reader(name) for name in names]
         self._known: dict[tuple[Any, ...], Vector] = {}
-        self._steps: dict[tuple[Any, ...], _Steps] = {}
+        self.steps: dict[tuple[Any, ...], _Steps] = {}
+        """What one call more adds, by traits, whether the month has begun, planned calls and calls before."""
 
     def traits(self, subject: _Subject, directory: Directory, day: int) -> tuple[Any, ...]:
         """What the filters read of the subject's reference rows."""
         return tuple([read(subject, directory, day) for read in self._readers])
 
-    def of_line(self, subject: _Subject, directory: Directory, month: int, planned: int, calls: int) -> Vector:
+    def of_line(self, line: Line) -> Vector:
         """The vector of one call-plan line; not to be changed by the caller."""
-        name = (*self.traits(subject, directory, month), planned, calls)
+        name = (line.traits, line.month.has_begun, line.planned, line.calls)
         vector = self._known.get(name)
         if vector is None:
-            line = CallLine(
-                rep_id=subject.rep_id,
-                hcp_id=subject.hcp_id or "",
-                month=date.fromordinal(month),
-                planned_calls=planned,
-                calls=calls,
-            )
-            is_line = planned > 0 or calls > 0
-            vector = self._known[name] = self._vector(line, directory, month) if is_line else [0] * self.group.width
+            vector = self._known[name] = self._line_vector(line)
         return vector
 
-    def of_call(self, subject: _Subject, directory: Directory, month: int, planned: int, before: int) -> _Steps:
-        """(position, what is added) by one call more on a line with `before` calls."""
-        name = (*self.traits(subject, directory, month), planned, before)
-        steps = self._steps.get(name)
-        if steps is None:
-            old = self.of_line(subject, directory, month, planned, before)
-            new = self.of_line(subject, directory, month, planned, before + 1)
-            differences = enumerate(map(sub, new, old))
-            steps = self._steps[name] = tuple((index, more) for index, more in differences if more)
+    def of_call(self, line: Line) -> _Steps:
+        """(position, what is added) by one call more on a line."""
+        old, new = self.of_line(line), self.of_line(line._replace(calls=line.calls + 1))
+        steps = tuple((index, more) for index, more in enumerate(map(sub, new, old)) if more)
+        self.steps[line.traits, line.month.has_begun, line.planned, line.calls] = steps
         return steps
+
+    def _line_vector(self, line: Line) -> Vector:
+        if not (line.planned or line.calls):
+            return [0] * self.group.width
+        record = CallLine(
+            rep_id=line.subject.rep_id,
+            hcp_id=line.subject.hcp_id or "",
+            month=date.fromordinal(line.month.first),
+            planned_calls=line.planned,
+            calls=line.calls,
+            until_today=line.month.has_begun,
+        )
+        return self._vector(record, line.directory, line.month.first)
 
     def of_day(self, subject: _Subject, directory: Directory, day: int, plan: Plan, *, until_today: bool) -> Vector:
         """The vector of one working day; not to be changed by the caller."""
@@ -121,8 +154,8 @@ class Standing:
         """Representatives of the shard."""
         self.today = 0
         """Ordinal of the day up to which working days have been; 0 before it is known."""
-        self._slots: dict[tuple[str, int], Slot] = {}
-        """Where the lines of a representative's month stand, once they do."""
+        self._months: dict[tuple[str, int], _Lines] = {}
+        """By representative and month, once its lines are entered."""
 
     # --------------------------------------------------------------- reference data
 
@@ -130,7 +163,7 @@ class Standing:
         """Work everything out from the reference data the state has now."""
         self.reps = tuple(reps)
         self.today = max(self.today, today)
-        self._slots.clear()
+        self._months.clear()
         if self.lines:
             plans = state.directory.standing.plans
             entered: dict[str, set[int]] = {rep_id: set(plans.get(rep_id, ())) for rep_id in self.reps}
@@ -142,15 +175,19 @@ class Standing:
         self._enter_days(state, 0)
 
     def begin_day(self, state: ProgressState, today: int) -> None:
-        """Count the working days up to `today`."""
+        """Count the working days up to `today`, and the plans of months that began."""
         if today <= self.today:
             return
         before, self.today = self.today, today
+        for rep_id in self.reps if self.lines and before < month_start(today) else ():
+            for month in state.directory.standing.plans.get(rep_id, ()):
+                if before < month <= today:
+                    self._enter_lines(state, rep_id, month)
         self._enter_days(state, month_start(before) if before else 0)
 
     def waits_for(self, today: int) -> bool:
         """Whether a day began that `begin_day` does not know."""
-        return bool(self.days and self.reps) and today > self.today
+        return bool((self.days or self.lines) and self.reps) and today > self.today
 
     # -------------------------------------------------------------------- call plan
 
@@ -158,31 +195,44 @@ class Standing:
         """Enter one call into the book and the line it belongs to."""
         month = month_start(day)
         before = state.books.call((rep_id, month), hcp_id)
-        slot = self._slots.get((rep_id, month))
-        if slot is None:
+        lines = self._months.get((rep_id, month))
+        if lines is None:
             self._enter_lines(state, rep_id, month)
             return
-        planned = state.directory.standing.plan(rep_id, month).get(hcp_id, 0)
-        subject = _Subject(rep_id, hcp_id)
+        slot, traits = lines.slot, lines.traits.get(hcp_id)
+        if traits is None:
+            traits = self._traits(state.directory, lines, rep_id, hcp_id)
+        name = (traits, lines.month.has_begun, lines.plan.get(hcp_id, 0), before)
         for each in self.lines:
+            steps = each.steps.get(name)
+            if steps is None:
+                steps = each.of_call(self._line(state.directory, lines, rep_id, hcp_id, before))
             cell = slot.cells.get(each.key)
             if cell is None:
                 cell = slot.cells[each.key] = [0] * each.group.width
-            for index, more in each.of_call(subject, state.directory, month, planned, before):
+            for index, more in steps:
                 cell[index] += more
             slot.changed.add(each.key)
         state.changed_slots.add(slot)
+
+    def _traits(self, directory: Directory, lines: _Lines, rep_id: str, hcp_id: str) -> tuple[Any, ...]:
+        found = self.lines[0].traits(_Subject(rep_id, hcp_id), directory, lines.month.first)
+        lines.traits[hcp_id] = found
+        return found
+
+    def _line(self, directory: Directory, lines: _Lines, rep_id: str, hcp_id: str, calls: int) -> Line:
+        traits = self._traits(directory, lines, rep_id, hcp_id)
+        return Line(_Subject(rep_id, hcp_id), directory, lines.month, traits, lines.plan.get(hcp_id, 0), calls)
 
     def _enter_lines(self, state: ProgressState, rep_id: str, month: int) -> None:
         directory = state.directory
         calls = (state.books.get((rep_id, month)) or _NO_BOOK).calls
         plan = directory.standing.plan(rep_id, month)
         slot = state.entity(REP, rep_id).slot(f"{MONTH}{month}", home(directory, rep_id, month))
-        self._slots[rep_id, month] = slot
-        subjects = [(_Subject(rep_id, hcp), plan.get(hcp, 0), calls.get(hcp, 0)) for hcp in {**plan, **calls}]
+        lines = self._months[rep_id, month] = _Lines(slot, Month(month, month <= self.today), plan, {})
+        found = [self._line(directory, lines, rep_id, hcp, calls.get(hcp, 0)) for hcp in {**plan, **calls}]
         for each in self.lines:
-            vectors = [each.of_line(subject, directory, month, planned, made) for subject, planned, made in subjects]
-            _set(state, slot, each.key, _added(vectors, each.group.width))
+            _set(state, slot, each.key, _added([each.of_line(line) for line in found], each.group.width))
 
     # ----------------------------------------------------------------- working days
 

@@ -12,20 +12,21 @@ from agents.progress.books import Books
 from agents.progress.calendar import CompanyTime, month_start
 from agents.progress.cells import MONTH, REP, ROLLING_LETTERS, TERRITORY, UNIT_OF_LETTER, Entity, Slot, blank, path_of
 from agents.progress.ledger import Credit, Member, Report, see_first
-from agents.progress.messages import MEMBER, NodeMessage, check_message
+from agents.progress.messages import MEMBER, SHARD, NodeMessage, check_message
 from agents.progress.plan import (
-    BY_KEY,
     MICRO,
     NEWEST,
     ONCE_A_DAY,
+    SHARED,
     Group,
+    KpiOutput,
     LedgerSpec,
     Plan,
     day_of,
     product_keys,
 )
 from agents.progress.standing import Standing
-from schemas.policy import Unit
+from schemas.policy import CalendarPeriod, Unit
 
 #: Cells or entries of one message: a broker takes a megabyte, and a cell may have a few hundred bytes.
 _KEYS_PER_MESSAGE = 1_000
@@ -84,6 +85,8 @@ class ProgressState:
         self.changed_reports: dict[tuple[str, str, str], set[str]] = {}
         """Changed entry keys by report."""
         self.dropped_slots: list[Slot] = []
+        self.recalled: dict[tuple[Entity, KpiOutput, CalendarPeriod, int, str], None] = {}
+        """Figures that stand in a table and must be written again, be they nothing."""
         self.speaking_next: set[str] = set()
         """Members whose credits are written with this checkpoint and told with the next."""
         self.stale_windows: dict[tuple[Entity, str], None] = {}
@@ -100,9 +103,10 @@ class ProgressState:
         additions = [self._addition(group, event, places) for group in self.plan.groups.get(kind, ())]
         sightings = [self._sighting(ledger, event) for ledger in self.plan.ledgers.get(kind, ())]
         call = self._call(event) if kind == "visit" and self.standing.lines else None
+        entity = self.entity(REP if event.owner_field == "rep_id" else TERRITORY, event.owner)
         for addition in additions:
             if addition is not None:
-                self._add(addition, event, now_buckets)
+                self._add(entity, addition, event, now_buckets)
         if call is not None:
             self.standing.call(self, event.rep_id, event.hcp_id, call)
         for sighting in sightings:
@@ -120,7 +124,7 @@ class ProgressState:
         keys = group.keys(event, self.directory, place.day)
         if group.has_shares:
             values = [
-                (index, group.shares(keys, value), how) if how == BY_KEY else (index, value, how)
+                (index, group.shares(event, self.directory, place.day, value) if how == SHARED else value, how)
                 for index, value, how in values
             ]
         return Addition(group, place, keys, values)
@@ -145,11 +149,10 @@ class ProgressState:
             return None
         return day
 
-    def _add(self, addition: Addition, event: Any, now_buckets: dict[Unit, int]) -> None:
+    def _add(self, entity: Entity, addition: Addition, event: Any, now_buckets: dict[Unit, int]) -> None:
         group, (day, path, month) = addition.group, addition.place
-        entity = self.entity(REP if event.owner_field == "rep_id" else TERRITORY, event.owner)
         if group.day_names:
-            self._once_a_day(addition, event.owner)
+            self._once_a_day(addition, entity.id)
         if group.has_calendar:
             self._add_to_slot(entity.slot(month, path), addition, event)
         if not group.horizon or day < now_buckets["days"] - self.longest_days:
@@ -181,7 +184,7 @@ class ProgressState:
                 cell = cells[key] = blank(group.width, self.plan.lasts[group.id])
             cell[0] += 1
             for index, value, how in addition.values:
-                if how == BY_KEY:
+                if how == SHARED:
                     cell[index] += value[key]
                 elif how == NEWEST:
                     newest = [self.time.microseconds(event.occurred_at), event.event_id, value]
@@ -227,6 +230,8 @@ class ProgressState:
             ValueError: the message cannot have come from this engine; nothing was entered.
         """
         check_message(message, self.plan)
+        if message["l"] == SHARD:
+            return
         if message["l"] == MEMBER:
             member = self.member(message["p"])
             if member.take(message["c"], message["s"], message["x"]):
@@ -285,6 +290,8 @@ class ProgressState:
         blanks = {key: blank(len(said[key]) - 1, lasts[group]) for key, group in old.items() if group in lasts}
         for key in old.keys() - blanks.keys():  # of a policy not heard of yet
             del said[key]
+            slot.cells.pop(key, None)
+            slot.changed.discard(key)
         if slot.take_child(child, stamp - 1, blanks, lasts) or len(blanks) < len(old):
             self.changed_slots.add(slot)
             if slot.bucket[0] in UNIT_OF_LETTER:
@@ -339,7 +346,7 @@ class ProgressState:
         self.changed_slots = set()
         self.changed_members, self.speaking_next = self.speaking_next, set()
         self.changed_reports = {}
-        self.dropped_slots = []
+        self.dropped_slots, self.recalled = [], {}
         self.books.settle()
 
 

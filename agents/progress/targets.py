@@ -70,7 +70,7 @@ def step_of(kpi: Kpi) -> Decimal:
     Raises:
         ValueError: the KPI does not add up, so its target does not break down.
     """
-    if kpi.aggregate not in {"sum", "count", "distinct"}:
+    if kpi.aggregate not in {"sum", "count", "distinct", "days"}:
         msg = f"{kpi.id} is a {kpi.aggregate} and does not add up: give every owner a target of its own"
         raise ValueError(msg)
     return Decimal(1) if kpi.unit == "count" else CENT

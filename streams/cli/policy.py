@@ -69,10 +69,7 @@ KINDS = {
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    group = typer.Typer(
-        help="Check, compare, publish and test policies.",
-        rich_markup_mode=None,
-    )
+    group = typer.Typer(help="Check, compare, publish and test policies.", rich_markup_mode=None)
     for command in (check, diff, publish, history):
         group.command()(command)
     group.command("test")(compliance.try_rules)

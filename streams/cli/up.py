@@ -48,6 +48,7 @@ def up(  # noqa: PLR0913, PLR0917 - one parameter an option
     clickhouse_port: Annotated[
         int, typer.Option("--clickhouse-port", min=0, max=65_535, help="Of the local ClickHouse; 0: a free one.")
     ] = 8123,
+    boards: Annotated[bool, typer.Option("--boards/--no-boards", help="Serve the boards as a page.")] = True,
     as_json: Annotated[
         bool, typer.Option("--json", help="JSON lines on stdout: one at the start, one at the end.")
     ] = False,
@@ -68,7 +69,7 @@ def up(  # noqa: PLR0913, PLR0917 - one parameter an option
             raise UsageError(msg)
     wanted = simulate if simulate is not None else not jobs
     simulation = ongoing(seed=seed, reps=reps, speed=speed, now=datetime.now(UTC)) if wanted else None
-    options = Options(workers, jobs, exit_when_drained, clickhouse_port, simulation)
+    options = Options(workers, jobs, exit_when_drained, clickhouse_port, simulation, boards)
     with StopSignal() as stop, Screen() as screen:
         logs.setup(settings, screen)
         summary = Run(settings, options, stop, screen, _announcer(as_json, screen)).run()

@@ -10,6 +10,8 @@ from schemas.rows import EVENT_TABLES
 
 #: Events that are all older than this are a past that is being sent.
 _PAST_DAYS = 1
+#: More events than this waiting for reference data: a publication is late. A few are mistakes, and no reason to wait.
+_MANY_HELD = 200
 _DAY = {
     kind: [*table.names, *(column.name for column in table.technical)].index("day")
     for kind, table in EVENT_TABLES.items()
@@ -30,11 +32,11 @@ def note_backlog(shards: Sequence[Owned], now: datetime) -> None:
     """
     is_behind = any(_is_behind(owned, now) for owned in shards)
     for owned in shards:
-        owned.lights.is_company_behind = is_behind
+        owned.lights.note_company(now, is_behind=is_behind)
 
 
 def _is_behind(owned: Owned, now: datetime) -> bool:
     shard = owned.shard
     newest = max((row[_DAY[kind]] for kind, rows in shard.output.rows.items() for row in rows), default=None)
     is_past = newest is not None and newest < shard.progress.time.day_of(now) - _PAST_DAYS
-    return owned.lights.is_behind or bool(shard.held) or is_past
+    return owned.lights.is_behind or len(shard.held) > _MANY_HELD or is_past

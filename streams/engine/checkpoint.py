@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
+from itertools import chain
 from typing import Any
 
 import orjson
@@ -60,6 +61,8 @@ class OwnedShard:
     """Whether the next checkpoint replaces everything stored."""
     has_no_past: bool = False
     """Whether it was rebuilt with nothing kept, so that the others must tell it their totals again."""
+    speaks_afresh: bool = False
+    """Whether the others must forget what it said before: nobody knows what a checkpoint that never stood has told."""
     labels: dict[str, str] = field(default_factory=dict)
     """What the state was made with: policy, reference data, broker, partitions."""
     held_before: tuple[Held, ...] = ()
@@ -89,7 +92,9 @@ def take_snapshot(owned: OwnedShard, stamp: int, now: datetime) -> Snapshot:
     shard = owned.shard
     rolling = owned.rolling.rows(now)
     origin = {"h": shard.number, "f": owned.fresh}
-    messages = [(message["p"], dumps(message | origin)) for message in shard.progress.messages(stamp)]
+    greetings = shard.greetings() if owned.speaks_afresh and owned.replace else []
+    said = chain(greetings, shard.progress.messages(stamp))
+    messages = [(message["p"], dumps(message | origin)) for message in said]
     output, shard.output = shard.output, Output()
     new_held, gone = _held_fields(owned)
     cells = changed_rows(shard.progress) + rolling

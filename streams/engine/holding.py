@@ -185,19 +185,14 @@ class Holding:
             async with self.standstill:
                 for owned in self.shards.values():
                     owned.lights.adopt(company.lights)
-            alike: dict[int, bool] = {}
             for owned in list(self.shards.values()):
                 if self._fits(owned) or self.shards.get(owned.shard.number) is not owned:
                     continue
                 before = owned.shard.progress
-                if id(before.directory) not in alike:
-                    alike[id(before.directory)] = await asyncio.to_thread(
-                        before.directory.places_alike, company.directory, company.plan.reads
-                    )
-                if before.plan.fingerprint == company.plan.fingerprint and alike[id(before.directory)]:
-                    await self._relabel(owned)
-                else:
-                    await self._compute_anew(owned)
+                same = before.plan.fingerprint == company.plan.fingerprint and await asyncio.to_thread(
+                    owned.shard.places_alike, before.directory, company.directory
+                )
+                await (self._relabel(owned) if same else self._compute_anew(owned))
 
     def _fits(self, owned: OwnedShard) -> bool:
         return owned.labels == self._labels()
@@ -207,7 +202,7 @@ class Holding:
 
     async def _relabel(self, owned: OwnedShard) -> None:
         async with self.standstill:
-            owned.shard.adopt(self.company.directory, datetime.now(UTC))
+            await asyncio.to_thread(owned.shard.adopt, self.company.directory, datetime.now(UTC))
             owned.labels = self._labels()
 
     async def _compute_anew(self, owned: OwnedShard) -> None:
@@ -219,6 +214,7 @@ class Holding:
             if self.shards.get(number) is owned:
                 fresh = await asyncio.to_thread(self._opener.rebuilt, number, owned.token, self.company, owned)
                 if self.shards.get(number) is owned:
+                    fresh.lights.adopt(self.company.lights)  # another season may have been read meanwhile
                     self.shards[number] = fresh
         finally:
             self._frozen.discard(number)

@@ -9,10 +9,12 @@ import structlog
 from clickhouse_connect.driver.client import Client
 
 from agents.intake.directory import Directory
-from agents.intake.rebuild import carry_over, withdraw
+from agents.intake.rebuild import ShownFigure, carry_over, recall, withdraw
 from agents.intake.seen import unpack
 from agents.intake.shard import Held, Limits, Placement, Shard, StoredEvent
+from agents.progress.books import CallCount
 from agents.progress.calendar import CompanyTime
+from agents.progress.cells import REP
 from agents.progress.lights import Light
 from agents.progress.lights_board import LightBoard
 from agents.progress.lights_book import LightBook, LightKey, empty_book
@@ -32,6 +34,9 @@ from streams.topics import shard_of
 
 log = structlog.get_logger("shards")
 
+_EPOCH_ORDINAL = 719_163
+#: Tables whose rows bear the stamp of a checkpoint.
+_STAMPED = ("kpi_cells", "node_totals", "call_counts", "lights", "light_changes")
 _OWNERS_PER_QUERY = 1_000
 _COUNTER = "c:"
 _OFFSET = "o:"
@@ -138,10 +143,10 @@ class Opener:
             return self.rebuilt(number, token, company, offsets=self._offsets(number, meta), held=held)
         owned = self._restored(number, token, stored, company)
         if any(meta[name] != labels[name] for name in ("plan", "time_zone")):
-            return self.rebuilt(number, token, company, old=owned)
+            return self.rebuilt(number, token, company, old=owned, afresh=True)
         if (version := int(meta["reference_version"])) != company.directory.version:
-            if self._moved(version, company):
-                return self.rebuilt(number, token, company, old=owned)
+            if self._moved(owned.shard, version, company):
+                return self.rebuilt(number, token, company, old=owned, afresh=True)
             owned.shard.progress.changed_members.update(owned.shard.progress.members)  # reps it did not know then
         return owned
 
@@ -175,12 +180,12 @@ class Opener:
             return {}
         return {n.removeprefix(_OFFSET): int(v) for n, v in meta.items() if n.startswith(_OFFSET)}
 
-    def _moved(self, version: int, company: Company) -> bool:
+    def _moved(self, shard: Shard, version: int, company: Company) -> bool:
         """Whether the reference data published since `version` put a rep or a product elsewhere in the past."""
         before = self._before.get(version)
         if before is None:
             before = self._before[version] = Directory(references.load(self._client, version), version)
-        return not before.places_alike(company.directory, company.plan.reads)
+        return not shard.places_alike(before, company.directory)
 
     def rebuilt(
         self,
@@ -190,6 +195,8 @@ class Opener:
         old: OwnedShard | None = None,
         offsets: dict[str, int] | None = None,
         held: Sequence[Held] = (),
+        *,
+        afresh: bool = False,
     ) -> OwnedShard:
         """The shard computed anew from the events ClickHouse holds.
 
@@ -201,6 +208,7 @@ class Opener:
                 what it said itself and no longer holds is withdrawn.
             offsets: where reading goes on; ClickHouse holds everything below.
             held: events below `offsets` that wait for reference data; they are in no table yet.
+            afresh: whether `old` may not know all it said: what a checkpoint told before it failed.
 
         Raises:
             UnavailableError: ClickHouse does not answer.
@@ -218,8 +226,6 @@ class Opener:
         if old is None:
             owned.lights.take_past(self._stored_lights())
             owned.has_no_past = True
-            # above whatever it ever said, even if this clock is behind the one it was said by
-            owned.stamp = owned.fresh = max(int(now.timestamp() * 1000), self._last_stamp() + 1)
         else:
             owned.lights.take_over(old.lights)
             shard.fresh = old.shard.fresh
@@ -227,6 +233,11 @@ class Opener:
             shard.offsets, shard.counts, shard.held = old.shard.offsets, old.shard.counts, old.shard.held
             shard.output.rows, shard.output.letters = old.shard.output.rows, old.shard.output.letters
             owned.stamp, owned.resend, owned.fresh = old.stamp, old.resend, old.fresh
+        if old is None or afresh:
+            owned.speaks_afresh = True
+            # above whatever it ever said, even if this clock is behind the one it was said by
+            owned.stamp = owned.fresh = max(int(now.timestamp() * 1000), owned.stamp + 1, self._last_stamp() + 1)
+            recall(shard.progress, self._shown(number), self._shown_calls(number))
         if count:
             why = "policy or reference data changed" if old is not None else "no usable checkpoint in Redis"
             log.warning("shard rebuilt from ClickHouse", shard=number, events=count, because=why)
@@ -247,10 +258,30 @@ class Opener:
     def _last_stamp(self) -> int:
         """Highest stamp of any checkpoint that wrote figures."""
         with translated():
-            found = self._client.query(
-                "SELECT greatest((SELECT max(version) FROM kpi_cells), (SELECT max(version) FROM node_totals))"
-            )
+            tables = " UNION ALL ".join(f"SELECT max(version) AS stamp FROM {table}" for table in _STAMPED)
+            found = self._client.query(f"SELECT max(stamp) FROM ({tables})")
         return int(found.result_rows[0][0] or 0)
+
+    def _shown(self, number: int) -> Iterator[ShownFigure]:
+        """Figures of calendar periods that stand in the tables, of the shard's representatives and nodes."""
+        for table, level, owner in (("kpi_cells", f"'{REP}'", "rep_id"), ("node_totals", "node_level", "node_id")):
+            statement = f"""
+                SELECT kpi_id, period, toInt32(period_start), {level}, {owner}, product_level, product_key
+                FROM {table} FINAL
+                WHERE period IN ('month', 'quarter', 'year') AND (events > 0 OR numerator != 0)"""
+            for kpi, period, day, *owned, product_level, product_key in self._rows(statement):
+                if shard_of(owned[1], self.partitions) == number:
+                    yield ShownFigure(kpi, period, day + _EPOCH_ORDINAL, owned[0], owned[1], product_level, product_key)
+
+    def _shown_calls(self, number: int) -> Iterator[CallCount]:
+        statement = "SELECT rep_id, toInt32(month_start), hcp_id, calls FROM call_counts FINAL WHERE calls > 0"
+        for rep_id, day, hcp_id, calls in self._rows(statement):
+            if shard_of(rep_id, self.partitions) == number:
+                yield CallCount(rep_id, day + _EPOCH_ORDINAL, hcp_id, calls)
+
+    def _rows(self, statement: str) -> Iterator[Sequence[Any]]:
+        with translated(), self._client.query_rows_stream(statement) as rows:
+            yield from rows
 
     def _stored_events(self, number: int) -> Iterator[StoredEvent]:
         for kind, table in EVENT_TABLES.items():

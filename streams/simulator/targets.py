@@ -1,4 +1,4 @@
-"""Targets of the made-up company: sales to be expected without stories, and the visits that its call plan asks for."""
+"""Targets of the made-up company: most of the sales and visits that are to be expected when nothing goes wrong."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -18,6 +18,8 @@ KPI = "sales_amount"
 VISITS = "visits"
 #: Calls on institutions besides those on doctors, by working day; and the share of all calls that is asked for.
 _HOUSE_CALLS, _VISITS_WANTED = 0.8, 0.95
+#: Share of the sales to be expected that is asked for: something always goes wrong.
+_SALES_WANTED = 0.87
 #: Targets are set in whole thousands; cents in a thousand yuan.
 _STEP_CENTS, _STEP = 100_000, 1_000
 
@@ -85,7 +87,7 @@ def _cells(company: Company, trade: Trade, quarter: date) -> Counter[_Cell]:
             product = ITEMS[item]
             if product.line != territory.line:
                 continue
-            thousands = round(units * product.price_cents / _STEP_CENTS)
+            thousands = round(units * product.price_cents * _SALES_WANTED / _STEP_CENTS)
             cells["rep", territory.seller_id, "all", ""] += thousands
             for level, owner in above:
                 cells[level, owner, "all", ""] += thousands

@@ -22,6 +22,7 @@ from streams.supervisor.imports import Imports, counts
 from streams.supervisor.kafka_topics import ensure_topics
 from streams.supervisor.memory import PeakMemory
 from streams.supervisor.pace import Pace, status_line
+from streams.supervisor.page import BoardsPage
 from streams.supervisor.screen import Screen
 from streams.supervisor.services import Services, environment, open_services
 from streams.supervisor.simulating import Ongoing, Simulating
@@ -47,6 +48,7 @@ class Options:
     exit_when_drained: bool = False
     clickhouse_port: int = 8123
     simulation: Ongoing | None = None
+    boards: bool = True
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,7 @@ class Running:
     workers: int
     metrics_ports: tuple[int, ...]
     simulation: Ongoing | None = None
+    boards_url: str | None = None
 
 
 class LocalServicesEndedError(PulseError):
@@ -95,6 +98,7 @@ class Run:
         self._seen = Progress()
         self._logged_s = time.monotonic()
         self._logged = Progress()
+        self._page: BoardsPage | None = None
 
     def run(self) -> Summary:
         """Do everything and return what was done.
@@ -118,13 +122,25 @@ class Run:
             pool, ports = self._pool(settings)
             stack.callback(self._end, pool)
             pool.start()
+            self._open_page(settings, stack)
             self._wait_until_ready(view, pool, services)
             if not self._stop.requested:
-                self._announce(Running(settings, services, self._options.workers, ports, self._options.simulation))
+                self._announce(self._running(settings, services, ports))
             imports, simulating = self._feed(settings, view, pool, services)
             self._finish(pool)
             summary = self._summary(self._read(view).since(before), pool, imports, simulating)
             return replace(summary, lights=_lights(settings), open_letters=_open_letters(settings))
+
+    def _open_page(self, settings: Settings, stack: ExitStack) -> None:
+        """Serve the boards, unless the run ends by itself."""
+        if self._options.boards and not self._options.exit_when_drained:
+            self._page = BoardsPage(settings, log_folder(settings), self._screen)
+            stack.callback(self._page.stop)
+            self._page.start()
+
+    def _running(self, settings: Settings, services: Services, ports: tuple[int, ...]) -> Running:
+        url = self._page.url if self._page else None
+        return Running(settings, services, self._options.workers, ports, self._options.simulation, url)
 
     def _pool(self, settings: Settings) -> tuple[WorkerPool, tuple[int, ...]]:
         folder = log_folder(settings)
@@ -178,8 +194,11 @@ class Run:
             msg = "the local services ended unexpectedly: what they logged stands above; start again"
             raise LocalServicesEndedError(msg)
         pool.look(time.monotonic())
+        if self._page is not None:
+            self._page.look()
         local = {} if services.local is None else {"services": services.local.pid}
-        self._memory.sample({**pool.processes(), **local})
+        page = self._page.processes() if self._page is not None else {}
+        self._memory.sample({**pool.processes(), **page, **local})
 
     def _tick_s(self, imports: Imports, simulating: Simulating) -> float:
         is_busy = imports.is_alive() or simulating.is_busy or self._options.exit_when_drained
@@ -241,8 +260,8 @@ def _prepare(settings: Settings, policy_text: str, *, local_kafka: bool) -> None
     _log.info("KPI policy in force", version=version)
 
 
-def _lights(settings: Settings) -> dict[str, int]:
-    """Lights of running periods by colour."""
+def _lights(settings: Settings) -> lights_view.Counts:
+    """Lights by colour."""
     with closing(connect(settings.clickhouse_url)) as client:
         return lights_view.counts(client, lights_view.today(settings.time_zone))
 
@@ -297,7 +316,8 @@ def describe(running: Running) -> Sequence[tuple[str, str]]:
     url = settings.clickhouse_reader_url
     is_local = "clickhouse" in running.services.started
     where = f" --data {shlex.quote(str(settings.data))}" if is_local else ""
-    rows = [("query", f"pulse sql{where} 'SELECT * FROM kpi_progress_by_node LIMIT 10'")]
+    rows = [] if running.boards_url is None else [("boards", running.boards_url)]
+    rows.append(("query", f"pulse sql{where} 'SELECT * FROM kpi_progress_by_node LIMIT 10'"))
     if url is not None and is_local:
         rows.append(("ClickHouse", f"{url.get_secret_value()} (read-only)"))
     rows += [("metrics", f"http://127.0.0.1:{port}/metrics") for port in running.metrics_ports]
@@ -320,6 +340,7 @@ def started(running: Running) -> dict[str, Any]:
         "event": "started",
         "data": str(running.settings.data),
         "clickhouse_reader_url": reader.get_secret_value() if reader else None,
+        "boards_url": running.boards_url,
         "metrics_ports": running.metrics_ports,
         "workers": running.workers,
     }

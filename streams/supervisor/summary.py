@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from streams.lights_view import Counts
 from streams.shards_view import Progress
 
 _MIB = 1 << 20
@@ -29,8 +30,8 @@ class Summary:
     open_letters: int | None = None
     """Dead letters that wait for somebody, of this run and before; None when nobody could be asked."""
     imports: list[dict[str, Any]] = field(default_factory=list)
-    lights: dict[str, int] = field(default_factory=dict)
-    """Alert lights of running periods by colour, the worst first."""
+    lights: Counts = field(default_factory=lambda: Counts({}, {}))
+    """Alert lights by colour."""
 
     @property
     def dead_letters(self) -> int:
@@ -54,7 +55,8 @@ class Summary:
             "dead_letters_open": self.open_letters,
             "held": self.progress.held,
             "reference_rows": self.reference_rows,
-            "lights": self.lights,
+            "lights": self.lights.running,
+            "lights_over": self.lights.over,
             "seconds": round(self.seconds, 3),
             "events_per_s": round(self.events_per_s, 1),
             "workers_peak_bytes": self.workers_peak_bytes,
@@ -75,8 +77,9 @@ class Summary:
             ("time", f"{self.seconds:.1f} s, {self.events_per_s:,.0f} events/s"),
             ("peak memory", f"{_mib(self.workers_peak_bytes)} workers, {_mib(self.total_peak_bytes)} in all"),
         ]
-        if self.lights:
-            rows.append(("lights", ", ".join(f"{count:,} {state}" for state, count in self.lights.items())))
+        for name, lights in zip(("lights", "lights, over"), self.lights, strict=True):
+            if lights:
+                rows.append((name, ", ".join(f"{count:,} {state}" for state, count in lights.items())))
         if self.progress.held:
             rows.append(("waiting", f"{self.progress.held:,} for reference data"))
         if self.restarts:

@@ -158,8 +158,9 @@ def test_a_column_the_mapping_does_not_find(tmp_path: Path) -> None:
 def test_a_mistake_in_the_kpis(tmp_path: Path) -> None:
     text = (ROOT / "policies" / "kpis.yaml").read_text().replace("    aggregate: sum", "    aggregate: sam", 1)
     (tmp_path / "kpis.yaml").write_text(text)
+    line = 1 + text[: text.index("aggregate: sam")].count("\n")
     result = pulse("up", "--data", tmp_path / "data", PULSE_POLICIES=str(tmp_path))
-    assert f"{tmp_path / 'kpis.yaml'}:14:16: kpis.sales_amount.aggregate" in result.complaint(2)
+    assert f"{tmp_path / 'kpis.yaml'}:{line}:16: kpis.sales_amount.aggregate" in result.complaint(2)
 
 
 def test_a_port_in_use(tmp_path: Path) -> None:

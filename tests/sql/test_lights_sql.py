@@ -100,8 +100,8 @@ def test_lights_come_back_as_they_were_and_what_was_not_told_is_known(database: 
     told = Change(light_id(KEY, 2), "green", reading())
     write(database, Block(lights=[reading(), reading(other)], light_changes=[told]), 5)
     found = lights.stored(database)
-    assert found[KEY] == Light("amber", "pace", SINCE, 2, lit=0, previous="amber", told=2)
-    assert found[other] == Light("amber", "pace", SINCE, 2, lit=0, previous="grey", told=0)
+    known = Light("amber", "pace", SINCE, 2, lit=0, previous="amber", told=2, target=20_000_000, policy=3)
+    assert found == {KEY: known, other: known._replace(previous="grey", told=0)}
 
 
 # --- the season ---------------------------------------------------------------------------------------------------

@@ -154,6 +154,8 @@ def background(folder: Path) -> Iterator[Callable[..., Up]]:
     def start(*arguments: object, **settings: str) -> Up:
         if "--simulate" not in arguments:
             arguments = ("--no-simulate", *arguments)
+        if "--boards" not in arguments:
+            arguments = ("--no-boards", *arguments)
         out, err = folder / f"out-{len(started)}", folder / f"err-{len(started)}"
         with out.open("wb") as stdout, err.open("wb") as stderr:
             process = subprocess.Popen(

@@ -16,7 +16,9 @@ from field_force import Message
 from result_tables import CREDITED, Tables
 
 from agents.intake.directory import Directory
+from agents.intake.rebuild import ShownFigure
 from agents.intake.shard import Record, StoredEvent
+from agents.progress.books import CallCount
 from agents.progress.calendar import CompanyTime
 from agents.progress.cells import REP
 from agents.progress.lights import Light
@@ -128,6 +130,16 @@ class OpenerFromTableau(Opener):
         """What `version` of the reference data said."""
         self._before[version] = directory
 
+    def _shown(self, number: int) -> Iterator[ShownFigure]:
+        for key, (_, cell) in self._tableau.cells.items():
+            if cell.expires_at is None and cell.events and shard_of(cell.entity_id, self.partitions) == number:
+                yield ShownFigure(*key)
+
+    def _shown_calls(self, number: int) -> Iterator[CallCount]:
+        for (rep_id, month, hcp_id), (_, calls) in self._tableau.calls.items():
+            if calls and shard_of(rep_id, self.partitions) == number:
+                yield CallCount(rep_id, month, hcp_id, calls)
+
     def _last_stamp(self) -> int:
         return max((stamp for stamp, _ in self._tableau.cells.values()), default=0)
 
@@ -214,8 +226,9 @@ class SimulatedEngine:
             stamp=self.told_kafka.get(number, 0),
         )
         owned = self.opener.opened(number, "token", self.store.read(number), self.company, kafka)
-        if owned.has_no_past:
+        if owned.speaks_afresh:
             owned.fresh = owned.stamp = self.stamp = self.stamp + 1
+        if owned.has_no_past:
             self.asked += 1
             owned.resend = self.asked
         owned.shard.offsets = kafka.lowest | owned.shard.offsets

@@ -59,6 +59,14 @@ def activity(event_id: str, when: str, rep_id: str = "R1", **changes: Any) -> Me
     return _message("activities", event_id, when, rep_id, {"kind": "meal", "amount": "50", **changes})
 
 
+def market_report(event_id: str, when: str, territory: str) -> Message:
+    """February's sales of P1 in a territory: ours 10, the market's 40."""
+    values = {"kind": "volume", "product_id": "P1", "period_from": "2026-02-01", "period_to": "2026-02-28"}
+    values |= {"own_volume": "10", "market_volume": "40", "territory_id": territory}
+    envelope = {"event_id": event_id, "occurred_at": _at(when), "source": "panel"}
+    return Message("market", territory, json.dumps(envelope | values).encode())
+
+
 def _message(topic: str, event_id: str, when: str, rep_id: str, values: dict[str, Any]) -> Message:
     envelope = {"event_id": event_id, "occurred_at": _at(when), "source": "erp", "rep_id": rep_id}
     return Message(topic, rep_id, json.dumps(envelope | values).encode())

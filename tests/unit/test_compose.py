@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docker-compose.yml").read_text("utf-8")
 DOCKERFILE = (ROOT / "Dockerfile").read_text("utf-8")
 SERVICES: dict[str, dict[str, Any]] = yaml.safe_load(TEXT)["services"]
-SERVERS = ("kafka", "redis", "clickhouse")
+SERVERS = ("kafka", "redis", "clickhouse", "grafana")
 ONCE = ("migrate", "topics", "policies")
 ALL = (*SERVERS, *ONCE, "worker")
 VARIABLE = re.compile(r"(?<!\$)\$\{(\w+)(:[?-])?([^}]*)\}")
@@ -87,7 +87,8 @@ def test_who_waits_for_whom() -> None:
     }
     well, done = "service_healthy", "service_completed_successfully"
     assert waits == {
-        **{name: {} for name in SERVERS},
+        **{name: {} for name in SERVERS if name != "grafana"},
+        "grafana": {"migrate": done, "clickhouse": well},
         "migrate": {"clickhouse": well},
         "topics": {"kafka": well},
         "policies": {"migrate": done, "redis": well},
@@ -114,12 +115,13 @@ def test_secrets_come_from_the_environment_and_are_demanded() -> None:
         "PULSE_REDIS_PASSWORD",
         "PULSE_CLICKHOUSE_PASSWORD",
         "PULSE_CLICKHOUSE_READER_PASSWORD",
+        "PULSE_GRAFANA_PASSWORD",
     }
     assert all(match[2] == ":?" and match[3] for match in VARIABLE.finditer(TEXT) if "PASSWORD" in match[1])
     values = [
         value for service in SERVICES.values() for key, value in service["environment"].items() if "PASSWORD" in key
     ]
-    assert len(values) == 3
+    assert len(values) == 5
     assert all(VARIABLE.fullmatch(value) for value in values)
     assert re.findall(r"://[^/\s$]*:[^@/\s$]+@", TEXT) == []
 
@@ -135,7 +137,7 @@ def test_mounted_files_are_there_and_read_only() -> None:
     mounts = [
         volume for service in SERVICES.values() for volume in service.get("volumes", []) if volume.startswith(".")
     ]
-    assert len(mounts) == 4
+    assert len(mounts) == 6
     for mount in mounts:
         source, _target, mode = mount.split(":")
         assert (ROOT / source).exists()
@@ -236,3 +238,23 @@ def test_a_worker_that_cannot_go_on_waits_for_somebody(tmp_path: Path) -> None:
         assert process.poll() is None
         process.send_signal(signal.SIGTERM)
         assert process.wait(10) != 0
+
+
+def test_grafana_asks_for_a_password_and_reads_what_cannot_be_changed() -> None:
+    service = SERVICES["grafana"]
+    assert service["environment"]["GF_AUTH_ANONYMOUS_ENABLED"] == "false"
+    assert VARIABLE.fullmatch(service["environment"]["GF_SECURITY_ADMIN_PASSWORD"])
+    assert re.fullmatch(
+        r"grafana-clickhouse-datasource@4\.20\.\d+", service["environment"]["GF_PLUGINS_PREINSTALL_SYNC"]
+    )
+    folder = ROOT / "grafana" / "provisioning"
+    (source,) = yaml.safe_load((folder / "datasources" / "sfe-pulse.yaml").read_text("utf-8"))["datasources"]
+    assert (source["uid"], source["jsonData"]["username"]) == ("sfe-pulse", "reader")
+    assert source["secureJsonData"] == {"password": "$PULSE_CLICKHOUSE_READER_PASSWORD"}
+    assert source["jsonData"]["host"] in SERVICES
+    providers = yaml.safe_load((folder / "dashboards" / "sfe-pulse.yaml").read_text("utf-8"))["providers"]
+    mounted = [volume.split(":")[:2] for volume in service["volumes"] if volume.startswith("./grafana/dashboards")]
+    for provider in providers:
+        assert not provider["allowUiUpdates"]
+        inside = provider["options"]["path"].removeprefix(mounted[0][1])
+        assert list((ROOT / mounted[0][0]).joinpath(inside.strip("/")).glob("pulse-*.json"))

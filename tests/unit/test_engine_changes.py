@@ -5,6 +5,7 @@ Whatever changes, figures are those of an engine that knew the change from the b
 
 from collections.abc import Callable
 from datetime import date
+from decimal import Decimal
 
 import pytest
 from simulated_engine import SimulatedEngine
@@ -18,6 +19,7 @@ from small_company import (
     engine,
     figure,
     letters,
+    market_report,
     policy,
     sale,
     then,
@@ -26,10 +28,12 @@ from small_company import (
 )
 
 from agents.progress.calendar import CompanyTime
+from agents.progress.plan import Plan
+from schemas.measures import Condition
 from schemas.policy import KpiPolicy
-from schemas.reference import Institution, OrganisationNode, Product, Rep
+from schemas.reference import CallPlan, Hcp, Institution, OrganisationNode, Product, Rep
 from streams.engine.opening import Company
-from streams.topics import NODES, shard_of
+from streams.topics import NODES, SHARD_TOPICS, shard_of
 
 SUM = "{id: s, source: sale, aggregate: sum, value: amount, unit: currency}"
 QUANTITY = "{id: q, source: sale, aggregate: sum, value: quantity, unit: units}"
@@ -40,6 +44,7 @@ CALLS = "{id: calls, source: visit, aggregate: count, dimensions: [product], uni
 CALLS_ON_SITE = CALLS.replace("unit", "where: {channel: face_to_face}, unit")
 WEEK = SUM.replace("unit", "periods: [month, rolling 7 days], unit")
 DAY = SUM.replace("unit", "periods: [month, rolling 24 hours], unit")
+FEBRUARY = date(2026, 2, 1)
 MOVED = [*(row for row in REFERENCES if row.key != ("R1",)), Rep(rep_id="R1", name="R1", team_id="T2")]
 
 Change = Callable[[SimulatedEngine, KpiPolicy], None]
@@ -235,3 +240,90 @@ def test_directories_place_alike_exactly_when_every_path_is_the_same(number: int
     same = all(before.path(rep_id, day) == after.path(rep_id, day) for rep_id in before.reps for day in days)
     assert before.places_alike(after) == same
     assert same == (number in {0, 2, 4, 5, 6, 9})
+
+
+def quiet(one: SimulatedEngine, company: Company) -> None:
+    """Everybody comes back with another company."""
+    one.plan, one.company = company.plan, company
+    one._begin()
+    one.drain()
+
+
+@pytest.mark.parametrize("lost", ["Redis", "partitions"])
+def test_figures_that_nobody_holds_any_more_are_taken_back_after_a_loss(lost: str) -> None:
+    one = drained(policy(SUM, CALLS), sale("E1", "02-03"), visit("V1", "02-03", channel="phone"))
+    one._end()
+    if lost == "Redis":
+        one.store.shards.clear()
+    else:
+        one.partitions = one.opener.partitions = 5
+    quiet(one, Company(Plan(policy(SUM, CALLS_ON_SITE)), 2, one._company(MOVED, 2).directory, one.company.time))
+    teams = [figure(one, "s", "02", "team", team) for team in ("T1", "T2")]
+    assert [*teams, figure(one, "s", "02", "company", "C")] == [0, 100, 100]
+    assert [figure(one, "calls", "02", *who) for who in (("rep", "R1"), ("team", "T1"), ("company", "C"))] == [0, 0, 0]
+
+
+def test_calls_that_no_longer_count_are_taken_back_after_a_loss() -> None:
+    plan = [Hcp(hcp_id="D1", name="D1"), CallPlan(rep_id="R1", hcp_id="D1", planned_calls=2, effective_from=FEBRUARY)]
+    one = engine(SHIPPED, [visit("V1", "02-03", hcp_id="D1", channel="phone")], with_rows(*plan))
+    one.drain()
+    assert one.tableau.calls["R1", FEBRUARY.toordinal(), "D1"][1] == 1
+    one._end()
+    one.store.shards.clear()
+    assert SHIPPED.calls is not None
+    on_site = {"channel": Condition.model_validate({"in": ["face_to_face"]})}
+    narrow = SHIPPED.model_copy(update={"calls": SHIPPED.calls.model_copy(update={"where": on_site})})
+    quiet(one, Company(Plan(narrow), 2, one.company.directory, one.company.time))
+    assert figure(one, "target_reach", "02", "rep", "R1") == 0
+    assert one.tableau.calls["R1", FEBRUARY.toordinal(), "D1"][1] == 0
+
+
+@pytest.mark.parametrize("at", ["after messages", "after rows", "before"])
+def test_what_a_checkpoint_told_before_it_failed_is_taken_back(at: str) -> None:
+    mine = shard_of("R1", PARTITIONS)
+    one = drained(policy(SUM, CALLS), sale("E0", "01-03"), visit("V0", "01-03"))
+    one.send("sales", "R1", sale("E1", "02-03").value)
+    one.send("visits", "R1", visit("V1", "02-03", channel="phone").value)
+    one.opener.before(1, one.company.directory)
+    for topic in SHARD_TOPICS:
+        one.take(mine, topic, 100)
+    one.plan = Plan(policy(SUM, CALLS_ON_SITE))
+    one.company = Company(one.plan, 2, one._company(MOVED, 2).directory, one.company.time)
+    one.checkpoint(mine, at)
+    for number in one.owned:
+        if number != mine:
+            one.lose_worker(number)
+    one.drain()
+    found = [
+        figure(one, "s", "02", *who) or 0 for who in (("rep", "R1"), ("team", "T1"), ("team", "T2"), ("company", "C"))
+    ]
+    assert found == [100, 0, 100, 100]
+    assert [figure(one, "calls", "02", *who) or 0 for who in (("rep", "R1"), ("team", "T1"), ("company", "C"))] == [
+        0,
+        0,
+        0,
+    ]
+
+
+@pytest.mark.parametrize("child", ["R1", "T1", "N"])
+def test_a_policy_may_come_back_after_a_shard_was_lost(child: str) -> None:
+    one = drained(policy(SUM), sale("E1", "02-03"))
+    adopt_policy(one, policy(SUM, QUANTITY))
+    one.drain()
+    one.lose_shard(shard_of(child, PARTITIONS))
+    one.drain()
+    adopt_policy(one, policy(SUM))
+    one.drain()
+    everybody = (("rep", "R1"), ("team", "T1"), ("region", "N"), ("company", "C"))
+    assert [figure(one, "s", "02", *who) for who in everybody] == [100] * 4
+
+
+def test_a_market_report_counts_although_its_territory_is_published_later() -> None:
+    one = drained(SHIPPED, market_report("M1", "02-03", "N2"))
+    known = with_rows(OrganisationNode(node_id="N2", name="N2", level="region", parent_id="C"))
+    after = one._company(known, 2).directory
+    assert not all(owned.shard.places_alike(one.company.directory, after) for owned in one.owned.values())
+    one.adopt(known, 2)
+    one.drain()
+    shares = [figure(one, "market_share", "02", *who) for who in (("region", "N2"), ("company", "C"))]
+    assert shares == [Decimal("0.25"), Decimal("0.25")]

@@ -1,7 +1,7 @@
 """The one pass: what enters, what waits, what is set aside, and why."""
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from agents.progress.calendar import CompanyTime
 from agents.progress.outputs import RollingWindows
 from agents.progress.plan import Plan
 from agents.progress.state import ProgressState
-from schemas.reference import Institution, OrganisationNode, Product, Reference, Rep
+from schemas.reference import CallPlan, Institution, OrganisationNode, Product, Reference, Rep
 from streams import policies
 from streams.engine.checkpoint import OwnedShard, letter_message, take_snapshot
 from streams.engine.sink import event_table
@@ -32,7 +32,7 @@ def directory(*more: Reference) -> Directory:
         "product": [Product(product_id="P1", name="P", line_id="L")],
     }
     for row in more:
-        rows[row.kind_name].append(row)
+        rows.setdefault(row.kind_name, []).append(row)
     return Directory(rows, 1)
 
 
@@ -111,6 +111,41 @@ def test_a_key_that_lies_in_the_wrong_partition_is_set_aside() -> None:
     assert "use the murmur2 partitioner" in wrong.output.letters[0].message
 
 
+def test_a_call_plan_counts_in_the_shard_of_its_rep_as_soon_as_it_is_adopted() -> None:
+    one = shard()
+    plan = [CallPlan(rep_id="R1", hcp_id=hcp, planned_calls=3, effective_from=date(2026, 3, 1)) for hcp in "AB"]
+    one.adopt(directory(*plan), NOW)
+    planned = [cell for slot in one.progress.changed_slots for cell in slot.cells.values()]
+    assert [cell[0] for cell in planned] == [2]
+    one.progress.settle()
+    one.adopt(directory(*plan, Institution(institution_id="H9", name="九")), NOW)  # says nothing about plans
+    assert "H9" in one.progress.directory.institutions
+    assert not one.progress.changed_slots
+    one.adopt(directory(*plan[:1]), NOW)
+    assert [cell[0] for slot in one.progress.changed_slots for cell in slot.cells.values()] == [1]
+    one.progress.settle()
+    elsewhere = Shard(Placement(0, 64, lambda _key, _partitions: 5), one.progress, one.limits)
+    elsewhere.adopt(directory(*plan), NOW)
+    assert not one.progress.changed_slots
+
+
+@pytest.mark.parametrize(
+    ("change", "alike"),
+    [
+        ({"name": "新名"}, True),
+        ({"is_target": True}, False),
+        ({"latitude": 31.0}, False),
+        ({"is_target": True, "effective_from": date(2026, 3, 1)}, False),
+        ({"name": "新名", "effective_from": date(2026, 3, 1)}, True),
+    ],
+)
+def test_only_what_filters_read_of_an_institution_computes_the_past_anew(change: dict[str, Any], alike: bool) -> None:
+    row = Institution(institution_id="H1", name="H")
+    changed = [row.model_copy(update=change), *([row] if "effective_from" in change else [])]
+    before, after = Directory({"institution": [row]}), Directory({"institution": changed})
+    assert before.places_alike(after, PLAN.reads) is alike
+
+
 def test_an_unknown_institution_waits_and_enters_when_it_is_published() -> None:
     one = shard()
     take(one, sale(institution_id="H2"))
@@ -182,6 +217,8 @@ def node(base: dict[str, Any] = NODE, **changes: Any) -> bytes:
     [b"{", b"[]", b'{"h": 0}', b"null"]
     + [node(**{name: ...}) for name in ("h", "f", "l", "p", "c", "u", "b", "s", "x")]
     + [node(b=bucket) for bucket in ("", "m", "Z5", "mx", "m-1", 5, None)]
+    + [node(b=bucket) for bucket in ("m999999999", "m0", "m3652059", "m739677", "q739676", "D999999999", "H9999999")]
+    + [node(x={CELL: [count, *VECTOR[1:]]}) for count in (-5, 2**63, True)]
     + [node(u=path) for path in ("T", [["company"]], [["company", 5]], [[[], "C"]])]
     + [node(s=stamp) for stamp in ("1", 1.5, None)]
     + [node(x=cells) for cells in ([], {"a": [1]}, {CELL: [1]}, {CELL: ["1"] * len(VECTOR)}, {f"{GROUP}|z:1": VECTOR})]

@@ -1,6 +1,8 @@
 """The lights of a shard: which are looked at when, what is worth a row, and what a checkpoint keeps."""
 
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,8 +13,12 @@ from agents.progress.lights_book import LightBook, LightKey, Seasons
 from agents.progress.outputs import CellRow
 from agents.progress.plan import MICRO
 from schemas.lights import LightPolicy
+from schemas.lights_output import LightChange, LightReading
 from schemas.policy import KpiPolicy
 from schemas.reference import Target
+from schemas.rows import EVENT_TABLES
+from streams.engine.backlog import note_backlog
+from streams.lights import as_message, current, current_field
 
 SHANGHAI = CompanyTime("Asia/Shanghai")
 KPIS = KpiPolicy.model_validate(
@@ -159,10 +165,12 @@ def test_a_worse_light_waits_and_turns_when_its_time_is_over() -> None:
 
 def test_no_light_is_lit_while_the_past_is_read() -> None:
     on = board()
-    on.is_company_behind = True
+    on.note_company(NOON, is_behind=True)
     assert states(look(on, row(10))) == ["grey"]
-    assert not on.due(NOON)
-    on.is_company_behind = False
+    assert (on.due(NOON), on.untold) == (False, 1)
+    on.note_company(NOON + timedelta(seconds=2), is_behind=False)  # what was found has to climb yet
+    assert not on.due(NOON + timedelta(seconds=2))
+    on.note_company(NOON + timedelta(seconds=3), is_behind=False)
     assert on.due(NOON)
     assert states(look(on, kept=row(310))) == ["green"]
 
@@ -170,7 +178,7 @@ def test_no_light_is_lit_while_the_past_is_read() -> None:
 def test_a_lit_light_goes_on_while_the_past_is_read() -> None:
     on = board()
     look(on, row(310))
-    on.is_company_behind = True
+    on.note_company(NOON, is_behind=True)
     assert states(look(on, row(100), now=NOON + timedelta(minutes=1))) == ["red"]
 
 
@@ -194,6 +202,23 @@ def test_another_book_judges_everything_anew() -> None:
         ("R1", 900, 2),
         ("R2", 7, 2),
     ]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [book(target(650), target(2000, effective_from=date(2018, 5, 1))), book(version=2, pace={"under": 0})],
+    ids=["target", "policy"],
+)
+def test_another_target_or_policy_turns_the_light_at_once_another_figure_does_not(other: LightBook) -> None:
+    on = board()
+    look(on, row(310))
+    later = NOON + timedelta(hours=2)
+    assert states(look(on, row(200), now=later)) == ["green"]
+    look(on, row(310), now=later)
+    on.adopt(other)
+    assert states(look(on, now=later, kept=row(310))) == ["red"]
+    assert states(look(on, row(5000), now=later + timedelta(minutes=59))) == ["green"]
+    assert states(look(on, row(10), now=later + timedelta(minutes=60))) == ["green"]
 
 
 @pytest.mark.parametrize(
@@ -232,3 +257,61 @@ def test_a_season_moves_the_elapsed_share_and_the_interval() -> None:
     assert reading.numbers.forecast == 310 * MICRO + rest
     assert reading.numbers.low == pytest.approx(310 * MICRO + 0.6 * rest, abs=2)
     assert reading.numbers.high == pytest.approx(310 * MICRO + 1.4 * rest, abs=2)
+
+
+def test_what_is_told_has_the_published_shape() -> None:
+    on = board()
+    (reading,) = look(on, row(310)).readings
+    (change,) = look(on, row(310)).changes
+    told = LightChange.model_validate_json(as_message(change))
+    assert (told.previous_state, told.state, told.changed_at, told.changes) == ("grey", "green", NOON, 1)
+    assert (told.value, told.expected, told.forecast_low) == (
+        310,
+        Decimal(650) * Decimal("0.492308"),
+        Decimal(reading.numbers.low or 0).scaleb(-6),
+    )
+    ((name, held),) = current([reading]).items()
+    assert name == current_field(key())
+    assert held is not None
+    assert LightReading.model_validate_json(held).model_dump() == told.model_dump(
+        exclude={"light_id", "previous_state", "changed_at"}
+    )
+    assert current([reading._replace(is_over=True)]) == {name: None}
+
+
+class Owned:
+    """A shard with what it took since the last checkpoint: sales of some days."""
+
+    def __init__(self, *days: date, held: bool = False) -> None:
+        self.lights = board()
+        table = EVENT_TABLES["sale"]
+        names = (*table.names, *(column.name for column in table.technical))
+        rows = [tuple(day.toordinal() if name == "day" else None for name in names) for day in days]
+        progress = SimpleNamespace(time=SHANGHAI)
+        self.shard: Any = SimpleNamespace(
+            output=SimpleNamespace(rows={"sale": rows}), held=[1] * (300 * held), progress=progress
+        )
+
+
+YESTERDAY, LONG_AGO = date(2018, 5, 15), date(2018, 5, 14)
+
+
+@pytest.mark.parametrize(
+    ("shards", "behind"),
+    [
+        ([Owned(), Owned()], False),
+        ([Owned(YESTERDAY, LONG_AGO), Owned()], False),
+        ([Owned(LONG_AGO), Owned(YESTERDAY)], True),
+        ([Owned(), Owned(held=True)], True),
+    ],
+)
+def test_one_shard_that_is_sent_the_past_keeps_all_from_being_lit(shards: list[Owned], behind: bool) -> None:
+    note_backlog(shards, NOON)
+    assert [owned.lights.is_company_behind for owned in shards] == [behind, behind]
+
+
+def test_one_shard_with_much_to_read_keeps_all_from_being_lit() -> None:
+    shards = [Owned(), Owned()]
+    shards[1].lights.note_lag("sales", 1_000)
+    note_backlog(shards, NOON)
+    assert shards[0].lights.is_company_behind

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from field_force import REPS, TEAMS, Company, Message, company
 from simulated_engine import CELL_KEY, SimulatedEngine
+from test_engine_simulated import moved
 
 from agents.progress.lights_board import Reading, light_id
 from agents.progress.lights_book import LightKey
@@ -143,6 +144,22 @@ def test_a_restart_says_nothing_anew(engine: SimulatedEngine) -> None:
     engine.drain()
     assert engine.tableau.light_changes == changes
     assert shown(engine) == lights
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_a_changed_organisation_keeps_the_lights_and_their_count(seed: int) -> None:
+    one = company(seed, 300)
+    engine = run(one, seed)
+    before = {key: item.light.changes for key, item in engine.tableau.lights.items()}
+    engine.adopt([*moved(one.references), *targets()], 2)
+    engine.drain()
+    engine.drain()
+    turned = 0
+    for key, item in engine.tableau.lights.items():
+        assert item.light.changes >= before[key]
+        assert all(light_id(key, number) in engine.tableau.light_changes for number in range(1, item.light.changes + 1))
+        turned += item.light.changes > before[key]
+    assert turned
 
 
 def shown(engine: SimulatedEngine) -> dict[LightKey, tuple[object, ...]]:

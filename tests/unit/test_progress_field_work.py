@@ -272,6 +272,33 @@ def test_days_go_with_the_team_of_the_day_and_a_plan_with_that_of_its_first() ->
     assert value(found, "time_in_territory", "C") == Decimal("0.583333")
 
 
+def test_a_month_that_lies_ahead_counts_where_the_whole_period_is_meant() -> None:
+    april = [CallPlan(rep_id="R1", hcp_id="A1", planned_calls=2, effective_from=date(2026, 4, 1))]
+    one = enter(state(rows=[*REFERENCES, *april]), *VISITS)
+    found = run(one)
+    year = {"period": "year", "first": date(2026, 1, 1)}
+    assert value(found, "target_reach", "R1", **year) == Decimal("0.5")
+    assert value(found, "under_calls", "R1", **year) == 4
+    assert value(found, "call_plan_attainment", "R1", **year) == Decimal("0.4")  # 4 of 8 + 2
+    RollingWindows(one).rows(NOW + timedelta(days=21))  # the 31st of March
+    found |= run(one, 100)
+    assert value(found, "target_reach", "R1", **year) == Decimal("0.5")
+    RollingWindows(one).rows(NOW + timedelta(days=22))
+    found |= run(one, 200)
+    assert value(found, "target_reach", "R1", **year) == Decimal("0.4")  # 2 of 4 + 1
+    assert value(found, "under_calls", "C", **year) == 6
+    assert value(found, "call_plan_attainment", "R1", **year) == Decimal("0.4")
+
+
+def test_nobody_is_measured_by_what_lies_before_the_first_call_plan() -> None:
+    found = run(enter(state(), *VISITS))
+    assert value(found, "time_in_territory", "R1", period="year", first=date(2026, 1, 1)) == Decimal("0.833333")
+    bare = [row for row in REFERENCES if not isinstance(row, CallPlan)]
+    found = run(enter(state(rows=bare), *VISITS))
+    # without any plan the calendar alone says when work begins: 22 and 20 days in January and February
+    assert value(found, "time_in_territory", "R1", period="year", first=date(2026, 1, 1)) == Decimal("0.104167")
+
+
 def test_books_survive_a_restart_in_the_middle() -> None:
     whole = run(enter(state(), *VISITS))
     one = state()

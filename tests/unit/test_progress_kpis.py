@@ -259,6 +259,31 @@ def test_the_same_figure_made_of_newer_events_lasts_longer() -> None:
     assert (row.value, row.expires_at) == (10 * MICRO, datetime(2026, 3, 10, 4, 6, tzinfo=UTC))
 
 
+WEIGHTED = """
+id: w
+title: {zh: 综合, en: w}
+aggregate: weighted
+unit: ratio
+periods: [rolling 1 day, rolling 60 minutes]
+parts:
+  - weight: 0.5
+    numerator: {source: visit, aggregate: count, where: {channel: face_to_face}}
+    denominator: {source: visit, aggregate: count}
+  - weight: 0.5
+    numerator: {source: sale, aggregate: count, where: {kind: sale}}
+    denominator: {source: sale, aggregate: count}
+"""
+
+
+def test_a_window_lasts_as_long_as_any_part_of_its_figure() -> None:
+    one = state(WEIGHTED)
+    enter(one, sale("1", "03-10T11:57", "10"))
+    rows = {row.period: row for row in RollingWindows(one).rows(NOW)}
+    assert [row.value for row in rows.values()] == [MICRO, MICRO]
+    assert rows["rolling_60_minutes"].expires_at == datetime(2026, 3, 10, 4, 57, tzinfo=UTC)
+    assert rows["rolling_1_days"].expires_at == datetime(2026, 3, 10, 16, tzinfo=UTC)
+
+
 def test_hours_pass_evenly_where_the_clock_is_put_back() -> None:
     berlin = CompanyTime("Europe/Berlin")
     start = datetime(2026, 10, 24, 23, tzinfo=UTC)  # two hours before 3:00 becomes 2:00

@@ -287,4 +287,4 @@ def test_new_targets_do_not_move_anybody() -> None:
     before = Directory({"node": NODES, "rep": REPS}, 1)
     after = Directory({"node": NODES, "rep": REPS, "target": [target]}, 2)
 
-    assert before.places_alike(after, ["rep", "institution", "product", "hcp"])
+    assert before.places_alike(after, ["rep.role", "institution.country", "product.is_new_drug", "hcp.segment"])
