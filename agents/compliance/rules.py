@@ -118,7 +118,8 @@ class CompiledRule:
             explanation = explain(node, frame)
         except ExhaustedError:
             return Verdict(outcome, None, {}, (f"more than {STEPS} things to look at",))
-        without = tuple(missing(explanation)) if outcome == NOT_APPLICABLE else ()
+        # a rule for certain roles does not apply to a representative nobody knows
+        without = tuple(missing(explanation)) or ("rep",) if outcome == NOT_APPLICABLE else ()
         return Verdict(outcome, explanation, self._sentences(frame) if outcome == HIT else {}, without)
 
     def _sentences(self, frame: Frame) -> dict[str, str]:

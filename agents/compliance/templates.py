@@ -14,7 +14,7 @@ from agents.compliance.language import compile_expression
 from agents.compliance.nodes import Frame, Node
 from agents.compliance.scope import Scope
 from agents.progress.calendar import CompanyTime
-from schemas.base import Model
+from schemas.base import Model, Position
 
 Language = Literal["zh", "en"]
 _NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
@@ -88,7 +88,9 @@ def written(value: Any, language: Language, time_: CompanyTime, spec: str = "") 
 
 
 def named(record: Model) -> str:
-    """A record by its name or id."""
+    """A record by its name or id; a position without coordinates, which reasons that are kept must not carry (R26)."""
+    if isinstance(record, Position):
+        return "position" if record.accuracy_m is None else f"position good to {record.accuracy_m:g} m"
     kind = getattr(record, "kind_name", type(record).__name__.lower())
     fields = (getattr(record, field, None) for field in ("event_id", "name", "title", f"{kind}_id"))
     found = next((field for field in fields if field is not None), None)

@@ -16,7 +16,7 @@ _SATURDAY = 5
 
 
 class History(Protocol):
-    """Events judged before, by whose they are."""
+    """Events judged before, by whose they are; each once, however often it was delivered."""
 
     def events(self, kind: str, subject: str, key: str, since_us: int, until_us: int) -> Sequence[Any]:
         """Events of one subject with `since_us` <= occurred_at <= `until_us`, the oldest first.

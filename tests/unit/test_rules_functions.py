@@ -1,6 +1,7 @@
 """The functions of the rule language, each checked by hand."""
 
 import statistics
+from dataclasses import replace
 from datetime import time
 from decimal import Decimal
 from typing import Any
@@ -194,6 +195,35 @@ def test_speed_is_measured_from_the_last_check_in_with_a_position() -> None:
     ]
     assert value_of("speed_kmh(check_in, check_in_at)", "visit", past) == Decimal("11.1")  # 11.12 km less 12.5 m
     assert value_of("speed_kmh(check_in, check_in_at)", "visit", past, check_in=None) is None
+
+
+@pytest.mark.parametrize(
+    ("fields", "subject", "count"),
+    [
+        ({"payee_kind": "institution", "payee_id": "I7"}, 'institution="I7"', 1),
+        ({"payee_kind": "vendor", "payee_id": "I7"}, 'institution="I7"', 0),
+        ({"payee_kind": "vendor", "payee_id": "H7"}, 'hcp="H7"', 0),
+        ({"payee_kind": "hcp", "payee_id": "H7"}, 'hcp="H7"', 1),
+        ({"attendees": [{"hcp_id": "H7", "institution_id": "I7"}] * 2}, 'hcp="H7"', 1),
+        ({"attendees": [{"hcp_id": "H7", "institution_id": "I7"}] * 2}, 'institution="I7"', 1),
+        ({"rep_id": "R7"}, 'institution="I1"', 1),
+    ],
+)
+def test_whose_past_an_activity_belongs_to(fields: dict[str, Any], subject: str, count: int) -> None:
+    past = [event_of("activity", event_id="p", **fields)]
+    assert value_of(f"count(activities(today, {subject}))", "activity", past) == count
+
+
+def test_an_event_of_the_same_id_of_another_representative_is_another_event() -> None:
+    past = [event_of("visit", rep_id="R2"), event_of("visit")]
+    assert value_of("count(visits(today, hcp=hcp_id))", "visit", past) == 1
+
+
+def test_a_list_that_was_taken_away_is_missing() -> None:
+    frame = frame_of()
+    frame.world = replace(frame.world, lists={})
+    assert compiled('in_list("venues", hcp_id)').run(frame) is None
+    assert compiled('contains_any(feedback_text, named_list("venues"))').run(frame) is None
 
 
 def test_what_a_rule_looks_back_on_is_known() -> None:

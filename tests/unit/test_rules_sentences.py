@@ -9,7 +9,9 @@ from rule_world import SHANGHAI, compiled, frame_of
 
 from agents.compliance.errors import RuleError
 from agents.compliance.language import Scope
+from agents.compliance.nodes import explain
 from agents.compliance.templates import Template, written
+from schemas.base import Position
 
 
 @pytest.mark.parametrize(
@@ -49,6 +51,14 @@ from agents.compliance.templates import Template, written
 )
 def test_how_values_are_written(value: Any, spec: str, chinese: str, english: str) -> None:
     assert (written(value, "zh", SHANGHAI, spec), written(value, "en", SHANGHAI, spec)) == (chinese, english)
+
+
+def test_reasons_carry_no_coordinates() -> None:
+    frame = frame_of()
+    found = explain(compiled("distance_m(check_in, institution) > 500"), frame)
+    shown = [written(part.value, "en", SHANGHAI) for part in found.parts[0].parts]
+    assert shown == ["position good to 12.5 m", "institution First"]
+    assert written(Position(latitude=31.2, longitude=121.4), "zh", SHANGHAI) == "position"
 
 
 def test_a_sentence_names_fields_thresholds_and_named_parts() -> None:

@@ -15,8 +15,8 @@ def in_list(arguments: Sequence[Node], _options: dict[str, Node]) -> Node:
     name, get = str(constant_of(arguments[0], 0)), arguments[1].run
 
     def run(frame: Frame) -> bool | None:
-        value = get(frame)
-        return None if value is None else fold(value) in frame.world.lists[name]
+        value, listed = get(frame), frame.world.lists.get(name)  # a list may be taken away while rules run
+        return None if value is None or listed is None else fold(value) in listed
 
     return node(TRUTH, run, arguments)
 
@@ -26,4 +26,4 @@ def in_list(arguments: Sequence[Node], _options: dict[str, Node]) -> Node:
 def named_list(arguments: Sequence[Node], _options: dict[str, Node]) -> Node:
     """Everything on a list."""
     name = str(constant_of(arguments[0], 0))
-    return node(list_of(TEXT), lambda frame: frame.world.lists[name], arguments)
+    return node(list_of(TEXT), lambda frame: frame.world.lists.get(name), arguments)
