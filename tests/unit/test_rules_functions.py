@@ -16,7 +16,7 @@ from agents.compliance.functions import FUNCTIONS
 from agents.compliance.functions.aggregates import quantile, stddev
 from agents.compliance.functions.texts import likeness, pairs
 from agents.compliance.language import compile_expression
-from agents.compliance.nodes import Need
+from agents.compliance.nodes import STEPS, Need
 from agents.compliance.scope import Scope
 from agents.compliance.world import MemoryHistory
 from schemas.events import EVENT_MODELS
@@ -238,6 +238,17 @@ def test_long_texts_and_lists_cost_steps() -> None:
         compiled(f"all(contains_any(v.feedback_text, [{words}]) for v in visits(this_year))").run(
             frame_of("visit", [event_of("visit", event_id=f"p{n}", feedback_text="x" * 20_000) for n in range(10)])
         )
+
+
+def test_hostile_texts_cost_what_they_take_at_worst_whatever_is_remembered() -> None:
+    node = compiled('matches(feedback_text, "a.{0,70}b.{0,70}c")')
+    frame = frame_of(feedback_text="ab" * 10_000)
+    for _ in range(2):
+        frame.left = STEPS
+        assert node.run(frame) is False
+        assert frame.left == STEPS - 1 - 20_000 * 284 // 100
+    with pytest.raises(ExhaustedError):
+        node.run(frame)
 
 
 def test_the_past_may_come_in_any_order() -> None:

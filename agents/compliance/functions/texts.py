@@ -10,8 +10,11 @@ from agents.compliance.nodes import Frame, Node, node
 from agents.compliance.patterns import PatternError, parse
 from agents.compliance.searching import Searcher
 
-#: Characters of a text that cost one step when words are looked for, a pattern is, and when texts are compared.
-_WORDS_A_STEP, _PATTERN_A_STEP, _PAIRS_A_STEP = 200, 100, 20
+#: Characters of a text that cost one step when words are looked for, and when texts are compared.
+_WORDS_A_STEP, _PAIRS_A_STEP = 200, 20
+#: Characters times states of the automaton that cost one step: what a hostile text takes, whatever is remembered. The same
+#: event must have the same outcome in every worker.
+_STATES_A_STEP = 100
 _PLACES = Decimal("0.0001")
 
 
@@ -47,16 +50,16 @@ def matches(arguments: Sequence[Node], _options: dict[str, Node]) -> Node:
     """Whether a pattern occurs; it takes time in proportion to the text, whatever the pattern."""
     pattern = str(constant_of(arguments[1], 1))
     try:
-        found = Searcher(parse(pattern)).found
+        states = parse(pattern)
     except PatternError as error:
         raise CallError(str(error), 1) from None
-    get = arguments[0].run
+    get, found, size = arguments[0].run, Searcher(states).found, len(states)
 
     def run(frame: Frame) -> bool | None:
         text = get(frame)
         if text is None:
             return None
-        frame.spend(1 + len(text) // _PATTERN_A_STEP)
+        frame.spend(1 + len(text) * size // _STATES_A_STEP)
         return found(fold(text))
 
     return node(TRUTH, run, arguments)
