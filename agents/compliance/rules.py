@@ -101,6 +101,7 @@ class CompiledRule:
             if rep.role not in self._roles:
                 return MISS
         frame.left = STEPS
+        frame.named.clear()  # what is remembered costs nothing: asked twice, a rule must run out of steps twice
         try:
             found = run(frame)
         except ExhaustedError:

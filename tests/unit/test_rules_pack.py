@@ -12,11 +12,12 @@ from typing import Any
 import pytest
 from rule_world import SHANGHAI
 
-from agents.compliance.nodes import Frame
+from agents.compliance.nodes import STEPS, Frame
 from agents.compliance.rules import FlawedRuleError, compile_rule
 from agents.compliance.self_test import frame_of, try_rule
 from agents.compliance.windows import WINDOWS
 from schemas.compliance import Rule
+from schemas.policy import Title
 from streams import compliance_policy
 from streams.compliance_policy import Entry, Pack
 
@@ -187,6 +188,21 @@ def test_the_revision_moves_a_case_of_one_and_a_half_million_from_its_first_day_
         if entry.compiled.judge(frame) == "hit":
             hits.add(entry.rule.id)
     assert hits == expected
+
+
+def test_a_rule_that_runs_out_of_steps_does_so_as_often_as_it_is_asked() -> None:
+    entry = pack().of("R12")[0]
+    costly = "count(v for v in activities(this_year) if any(count(activities(this_year)) > 0 for w in v.attendees))"
+    half = {"one": costly, "two": costly.replace("this_year", "this_month")}
+    rule = entry.rule.model_copy(update={"let": half, "parameters": {}, "when": "one + two > 0"})
+    compiled = compile_rule(rule.model_copy(update={"message": Title(zh="一", en="one")}))
+    past = ({"times": 250, "attendees": [{"hcp_id": "H1"}]},)
+    test = rule.tests[0].model_copy(update={"past": past})
+    frame = frame_of(rule, test, entry.examples, pack().lists, SHANGHAI)
+    assert [compiled.judge(frame) for _ in range(3)] == ["not_applicable"] * 3
+    verdict = compiled.verdict(frame)
+    assert (verdict.outcome, verdict.sentences) == ("not_applicable", {})
+    assert frame_of(rule, test, entry.examples, pack().lists, SHANGHAI).left == STEPS
 
 
 def test_severities_are_those_of_the_regulator() -> None:

@@ -12,8 +12,8 @@ from agents.compliance.searching import Searcher
 
 #: Characters of a text that cost one step when words are looked for, and when texts are compared.
 _WORDS_A_STEP, _PAIRS_A_STEP = 200, 20
-#: Characters times states of the automaton that cost one step: what a hostile text takes, whatever is remembered. The same
-#: event must have the same outcome in every worker.
+#: Characters times states of the automaton that cost one step: what a hostile text takes, whatever is remembered, for
+#: the same event must have the same outcome in every worker.
 _STATES_A_STEP = 100
 _PLACES = Decimal("0.0001")
 
