@@ -39,6 +39,7 @@ help:
 	@echo 'make test-full   the slow tests too: the whole real data set'
 	@echo 'make test-kafka  the engine suite on a real Apache Kafka; needs java (17 or newer) and mvn'
 	@echo 'make bench       measure the time from an event to its alert light (ARGS="--rate 1000 --seconds 30")'
+	@echo 'make bench-rules  measure the compliance rules beside plain Python and eval (ARGS="--reps 60 --days 60")'
 	@echo 'make schemas     write docs/schemas from the models'
 	@echo 'make dictionary  write docs/data-dictionary.md from the database'
 	@echo 'make boards      write grafana/dashboards and the alert rules from the signals'
@@ -82,6 +83,9 @@ check: install-test
 bench: install
 	$(PY) -m bench.light_latency $(ARGS)
 
+bench-rules: install
+	$(PY) -m bench.rules $(ARGS)
+
 schemas: install-test
 	$(PY) -m schemas.publish docs/schemas
 
@@ -103,4 +107,4 @@ lock:
 clean:
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 
-.PHONY: help install install-test run test test-full test-kafka check bench schemas dictionary boards lock clean
+.PHONY: help install install-test run test test-full test-kafka check bench bench-rules schemas dictionary boards lock clean

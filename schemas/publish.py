@@ -12,6 +12,7 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
+from schemas.compliance import ListFile, RuleFile
 from schemas.events import EVENT_MODELS
 from schemas.lights import LightPolicy
 from schemas.lights_output import LightChange, LightReading
@@ -30,6 +31,8 @@ PUBLISHED: dict[str, type[BaseModel]] = {
     "import-mapping": Mapping,
     "light": LightReading,
     "light-change": LightChange,
+    "policy-compliance": RuleFile,
+    "policy-compliance-lists": ListFile,
     "policy-kpis": KpiPolicy,
     "policy-lights": LightPolicy,
 }

@@ -105,6 +105,15 @@ def parse_lights(text: str, name: str = LIGHT_FILE) -> LightPolicy:
     return _parsed(LightPolicy, text, name, "it needs `defaults` or `kpis`")
 
 
+def parse_as(model: type[_Policy], text: str, name: str, needs: str) -> _Policy:
+    """The policy of a model in `text`; `name` is the file that messages point at, `needs` what an empty one lacks.
+
+    Raises:
+        PolicyError: with every mistake and its place.
+    """
+    return _parsed(model, text, name, needs)
+
+
 def _parsed(model: type[_Policy], text: str, name: str, needs: str) -> _Policy:
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)

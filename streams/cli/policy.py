@@ -18,6 +18,7 @@ from rich.text import Text
 
 from streams import light_policy, policies, references
 from streams import settings as settings_module
+from streams.cli import compliance
 from streams.errors import InvalidError, UnavailableError, UsageError
 from streams.policies import Mistake, PolicyError, Version
 from streams.policy_changes import Change, Changes, compare, compare_lights
@@ -42,6 +43,14 @@ class Name(StrEnum):
 Which = Annotated[Name, typer.Argument(help="Which policy.")]
 
 
+class Checked(StrEnum):
+    """Policies that can be checked; the rules of compliance cannot be published yet."""
+
+    KPIS = policies.KPIS
+    LIGHTS = policies.LIGHTS
+    COMPLIANCE = "compliance"
+
+
 @dataclass(frozen=True)
 class Kind:
     """What differs between the policies."""
@@ -60,14 +69,25 @@ KINDS = {
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    group = typer.Typer(help="Check, compare and publish KPIs and rules of lights.", rich_markup_mode=None)
+    group = typer.Typer(help="Check, compare, publish and test policies.", rich_markup_mode=None)
     for command in (check, diff, publish, history):
         group.command()(command)
+    group.command("test")(compliance.try_rules)
     app.add_typer(group, name="policy")
 
 
-def check(name: Which = Name.KPIS, folder: Folder = None, as_json: AsJson = False) -> None:
+def check(
+    checked: Annotated[
+        Checked, typer.Argument(metavar="[kpis|lights|compliance]", help="Which policy.")
+    ] = Checked.KPIS,
+    folder: Folder = None,
+    as_json: AsJson = False,
+) -> None:
     """Say every mistake in the policy, with file, line and column."""
+    if checked is Checked.COMPLIANCE:
+        compliance.check(folder or settings_module.load().policies, as_json=as_json)
+        return
+    name = Name(checked)
     kind = KINDS[name]
     path = (folder or settings_module.load().policies) / kind.file
     text = policies.read(path.parent, kind.file)

@@ -1,0 +1,1 @@
+"""Compliance: rules as text, judged event by event, each hit explained."""

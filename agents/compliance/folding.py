@@ -1,0 +1,12 @@
+"""Texts as rules compare them: without regard to case and width."""
+
+import unicodedata
+
+
+def fold(text: str) -> str:
+    """The text without case, full-width characters as narrow ones.
+
+    >>> fold("ＳＰＡ会所")
+    'spa会所'
+    """
+    return text.lower() if text.isascii() else unicodedata.normalize("NFKC", text).casefold()

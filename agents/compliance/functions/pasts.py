@@ -1,0 +1,113 @@
+"""The past of a representative, a professional or an institution: events judged before this one, the oldest first.
+
+An event belongs to the past of another when it happened at the same moment or before and was judged before. The event
+itself is never part of its own past, however often it is delivered.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from agents.compliance.arithmetic import UNITS
+from agents.compliance.functions.registry import Build, CallError, building, constant_of
+from agents.compliance.kinds import DURATION, NUMBER, TEXT, WINDOW, Kind, list_of, record_of
+from agents.compliance.nodes import Frame, Need, Node, Run, constant, node
+from agents.compliance.windows import FARTHEST, Window
+from schemas.events import EVENT_MODELS, EventModel
+
+#: Plural in the language -> kind of event.
+PASTS = {
+    "visits": "visit",
+    "sales": "sale",
+    "payments": "payment",
+    "activities": "activity",
+    "surveys": "survey",
+}
+_SUBJECTS = ("hcp", "institution")
+
+
+@building(
+    "last", (DURATION,), gives=WINDOW, says="the stretch of that length up to the event", example="last(30 * days)"
+)
+def last(arguments: Sequence[Node], _options: dict[str, Node]) -> Node:
+    """A rolling window."""
+    length = constant_of(arguments[0], 0)
+    if not isinstance(length, timedelta) or not timedelta(0) < length <= FARTHEST:
+        msg = f"{arguments[0].text} is no length to look back: take one up to {FARTHEST.days} days"
+        raise CallError(msg)
+    return constant(WINDOW, Window(_written(length), length), f"last({arguments[0].text})")
+
+
+def _written(length: timedelta) -> str:
+    """The window with its length in the largest unit that needs no fraction.
+
+    >>> _written(timedelta(hours=72)), _written(timedelta(hours=36))
+    ('last(3 * days)', 'last(36 * hours)')
+    """
+    unit = next((unit for unit in reversed(UNITS) if length % UNITS[unit] == timedelta(0)), "seconds")
+    return f"last({length // UNITS[unit]} * {unit})"
+
+
+def _past(plural: str, model: EventModel) -> Build:
+    kind = list_of(record_of(model))
+
+    def build(arguments: Sequence[Node], options: dict[str, Node]) -> Node:
+        window = constant_of(arguments[0], 0)
+        subject, key = _whose(options)
+        made = node(kind, _look(model.kind_name, window, subject, key), [*arguments, *options.values()])
+        need = Need(model.kind_name, subject, window.name)
+        return replace(made, needs=made.needs | {need})
+
+    options = dict.fromkeys(_SUBJECTS, TEXT)
+    says = f"{plural} of the representative, or of the hcp or institution named"
+    building(plural, (WINDOW,), gives=kind, says=says, example=f"{plural}(this_month)", options=options)(build)
+    return build
+
+
+def _whose(options: dict[str, Node]) -> tuple[str, Run]:
+    if len(options) > 1:
+        msg = "the past of one subject is asked for: name hcp or institution, not both"
+        raise CallError(msg)
+    for subject, key in options.items():
+        return subject, key.run
+    return "rep", lambda frame: getattr(frame.event, "rep_id", None)
+
+
+def _look(kind: str, window: Window, subject: str, key: Run) -> Run:
+    def run(frame: Frame) -> list[Any] | None:
+        whose = key(frame)
+        if whose is None:
+            return None
+        event, world = frame.event, frame.world
+        since = window.since_us(frame.moment_us, frame.day, world.time)
+        found = world.history.events(kind, subject, whose, since, frame.moment_us)
+        frame.spend(len(found))
+        own, rep = event.event_id, event.rep_id  # the identity of an event, of one kind: decision 5
+        return [past for past in found if past.event_id != own or past.rep_id != rep]
+
+    return run
+
+
+for _plural, _kind in PASTS.items():
+    _past(_plural, EVENT_MODELS[_kind])
+
+
+@building("per_day", None, gives=list_of(NUMBER), says="how many of these events each day with any had",
+          example="per_day(v for v in visits(last(90 * days)))")  # fmt: skip
+def per_day(arguments: Sequence[Node], _options: dict[str, Node]) -> Node:
+    """Events counted by day."""
+    item: Kind | None = arguments[0].kind.item
+    if item is None or item.model not in EVENT_MODELS.values():
+        msg = f"{arguments[0].text} is no list of events: write for example v for v in visits(this_month)"
+        raise CallError(msg)
+    get = arguments[0].run
+
+    def run(frame: Frame) -> list[int] | None:
+        events = get(frame)
+        if events is None:
+            return None
+        return list(Counter(frame.world.time.day_of(event.occurred_at) for event in events).values())
+
+    return node(list_of(NUMBER), run, arguments)

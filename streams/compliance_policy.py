@@ -1,0 +1,170 @@
+"""The rules of compliance in a folder: read, compiled, with the place of every mistake."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from agents.compliance.rules import CompiledRule, FlawedRuleError, compile_rule
+from agents.compliance.self_test import CaseError, folded_lists, frame_of
+from agents.progress.calendar import CompanyTime
+from schemas.compliance import Examples, ListFile, NamedList, Rule, RuleFile
+from streams import policies
+from streams.errors import UsageError
+from streams.places import place_within
+from streams.policies import Mistake, PolicyError
+
+#: Folder of the rules, within that of the policies, and the file of named lists in it.
+FOLDER, LIST_FILE = "compliance", "lists.yaml"
+_FEWEST = "it needs a list `rules`"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One rule of the pack.
+
+    Attributes:
+        rule: as it is written.
+        compiled: ready to judge.
+        examples: what its test events start from.
+        file: where it stands.
+        loc: the place in the file.
+    """
+
+    rule: Rule
+    compiled: CompiledRule
+    examples: Examples
+    file: str
+    loc: tuple[int | str, ...]
+
+
+@dataclass(frozen=True)
+class Pack:
+    """All rules of a folder and the lists they look into."""
+
+    entries: tuple[Entry, ...]
+    lists: Mapping[str, frozenset[str]]
+
+    def of(self, rule_id: str) -> list[Entry]:
+        """The versions of one rule.
+
+        Raises:
+            UsageError: there is none; the message names those there are.
+        """
+        found = [entry for entry in self.entries if entry.rule.id == rule_id]
+        if not found:
+            known = ", ".join(dict.fromkeys(entry.rule.id for entry in self.entries))
+            msg = f"there is no rule {rule_id}: there is {known}"
+            raise UsageError(msg)
+        return found
+
+
+def load(folder: Path, time: CompanyTime) -> Pack:
+    """The rules of a policies folder.
+
+    Args:
+        folder: the policies; the rules are in its folder `compliance`.
+        time: company time, for the test events.
+
+    Raises:
+        PolicyError: with every mistake and its place.
+        UsageError: there is no rule, or a file cannot be read.
+    """
+    paths = sorted((folder / FOLDER).glob("*.yaml"))
+    if not any(path.name != LIST_FILE for path in paths):
+        msg = f"{folder / FOLDER} has no rules: start where the folder is, or name it in PULSE_POLICIES"
+        raise UsageError(msg)
+    reading = _Reading(time)
+    for path in paths:
+        if path.name == LIST_FILE:
+            reading.read_lists(path)
+    for path in paths:
+        if path.name != LIST_FILE:
+            reading.read_rules(path)
+    reading.check_versions()
+    if reading.mistakes:
+        raise PolicyError(reading.mistakes)
+    return Pack(tuple(reading.entries), reading.lists)
+
+
+class _Reading:
+    """Reads file after file and gathers what is wrong."""
+
+    def __init__(self, time: CompanyTime) -> None:
+        self._time = time
+        self._texts: dict[str, str] = {}
+        self._dated: list[tuple[Rule, str, int]] = []
+        self.entries: list[Entry] = []
+        self.lists: dict[str, frozenset[str]] = {}
+        self.mistakes: list[Mistake] = []
+
+    def read_lists(self, path: Path) -> None:
+        text = policies.read(path.parent, path.name)
+        try:
+            listed = policies.parse_as(ListFile, text, str(path), "it needs a list `lists`").lists
+        except PolicyError as error:
+            self.mistakes += error.mistakes
+            return
+        self.mistakes += _twice(listed, text, str(path))
+        self.lists = folded_lists(listed)
+
+    def read_rules(self, path: Path) -> None:
+        text, name = policies.read(path.parent, path.name), str(path)
+        self._texts[name] = text
+        try:
+            file = policies.parse_as(RuleFile, text, name, _FEWEST)
+        except PolicyError as error:
+            self.mistakes += error.mistakes
+            return
+        for number, rule in enumerate(file.rules):
+            self._dated.append((rule, name, number))
+            self._compile(rule, file.examples, name, ("rules", number))
+
+    def _compile(self, rule: Rule, examples: Examples, name: str, loc: tuple[int | str, ...]) -> None:
+        try:
+            compiled = compile_rule(rule, frozenset(self.lists))
+        except FlawedRuleError as error:
+            for flaw in error.flaws:
+                place = place_within(self._texts[name], (*loc, *flaw.path), flaw.error.line, flaw.error.column)
+                what = f"{rule.id}.{'.'.join(flaw.path)}: {flaw.error.what}"
+                self.mistakes.append(Mistake(name, *place, what))
+            return
+        self.entries.append(Entry(rule, compiled, examples, name, loc))
+        for number, test in enumerate(rule.tests):
+            try:
+                frame_of(rule, test, examples, self.lists, self._time)
+            except CaseError as error:
+                self._note_case(name, (*loc, "tests", number), error)
+
+    def _note_case(self, name: str, loc: tuple[int | str, ...], error: CaseError) -> None:
+        path = error.path
+        if path[0] == "examples":
+            loc, path = (), ("examples", "references", *path[1:])
+        mistake = policies.mistake_at(self._texts[name], name, (*loc, *path), str(error))
+        if mistake not in self.mistakes:
+            self.mistakes.append(mistake)
+
+    def check_versions(self) -> None:
+        """One rule may have several versions; they must not hold on the same day."""
+        for index, (rule, name, number) in enumerate(self._dated):
+            for other, where, _ in self._dated[:index]:
+                if other.id == rule.id and _overlap(other, rule):
+                    what = (
+                        f"a rule {rule.id} in {Path(where).name} holds on the same days: give the earlier one an "
+                        "effective_to, or this one an id of its own"
+                    )
+                    self.mistakes.append(policies.mistake_at(self._texts[name], name, ("rules", number, "id"), what))
+                    break
+
+
+def _overlap(one: Rule, other: Rule) -> bool:
+    first = max(one.effective_from, other.effective_from)
+    return first <= min(one.effective_to or date.max, other.effective_to or date.max)
+
+
+def _twice(listed: Sequence[NamedList], text: str, name: str) -> Iterator[Mistake]:
+    seen: set[str] = set()
+    for number, one in enumerate(listed):
+        if one.id in seen:
+            yield policies.mistake_at(text, name, ("lists", number, "id"), f"{one.id} stands twice: remove one")
+        seen.add(one.id)

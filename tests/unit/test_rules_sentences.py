@@ -1,0 +1,93 @@
+"""Sentences of rules: how values are written in both languages, and what a template may not say."""
+
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from rule_world import SHANGHAI, compiled, frame_of
+
+from agents.compliance.errors import RuleError
+from agents.compliance.language import Scope
+from agents.compliance.nodes import explain
+from agents.compliance.templates import Template, written
+from schemas.base import Position
+
+
+@pytest.mark.parametrize(
+    ("value", "spec", "chinese", "english"),
+    [
+        (None, "", "—", "—"),
+        (True, "", "是", "yes"),
+        (False, "", "否", "no"),
+        (12, "", "12", "12"),
+        (50000, ",", "50,000", "50,000"),
+        (12, ".2", "12.00", "12.00"),
+        (Decimal("1234.50"), "", "1234.5", "1234.5"),
+        (Decimal("1234.5"), ",.2", "1,234.50", "1,234.50"),
+        (Decimal("0.125"), ".2", "0.12", "0.12"),  # half to even
+        (Decimal("0.135"), ".2", "0.14", "0.14"),
+        (Decimal("1E+3"), "", "1000", "1000"),
+        (Decimal(1) / 3, "", "0.333333", "0.333333"),
+        (Decimal("-0.0000001"), ".0", "0", "0"),
+        (Decimal("1" * 64 + ".5"), ".2", "1" * 64 + ".5", "1" * 64 + ".5"),
+        (timedelta(minutes=4, seconds=59), "", "4 分钟 59 秒", "4 minutes 59 seconds"),
+        (timedelta(minutes=5), "", "5 分钟", "5 minutes"),
+        (timedelta(seconds=59.9), "", "59 秒", "59 seconds"),
+        (timedelta(hours=1), "", "1 小时", "1 hour"),
+        (timedelta(minutes=100), "", "1 小时 40 分钟", "1 hour 40 minutes"),
+        (timedelta(days=2), "", "2 天", "2 days"),
+        (timedelta(days=2, hours=1, minutes=59), "", "2 天 1 小时", "2 days 1 hour"),
+        (timedelta(0), "", "0 秒", "0 seconds"),
+        (-timedelta(minutes=5), "", "-5 分钟", "-5 minutes"),
+        (datetime(2026, 3, 4, 16, 5, tzinfo=UTC), "", "2026-03-05 00:05", "2026-03-05 00:05"),
+        (date(2026, 3, 4), "", "2026-03-04", "2026-03-04"),
+        (time(9, 5), "", "09:05", "09:05"),
+        ("第一医院", "", "第一医院", "第一医院"),
+        ([], "", "—", "—"),
+        (["P1", "P2"], "", "P1、P2", "P1, P2"),
+        (list("ABCDEFG"), "", "A、B、C、D、E 等 7 项", "A, B, C, D, E and 2 more"),
+    ],
+)
+def test_how_values_are_written(value: Any, spec: str, chinese: str, english: str) -> None:
+    assert (written(value, "zh", SHANGHAI, spec), written(value, "en", SHANGHAI, spec)) == (chinese, english)
+
+
+def test_reasons_carry_no_coordinates() -> None:
+    frame = frame_of()
+    found = explain(compiled("distance_m(check_in, institution) > 500"), frame)
+    shown = [written(part.value, "en", SHANGHAI) for part in found.parts[0].parts]
+    assert shown == ["position good to 12.5 m", "institution First"]
+    assert written(Position(latitude=31.2, longitude=121.4), "zh", SHANGHAI) == "position"
+
+
+def test_a_sentence_names_fields_thresholds_and_named_parts() -> None:
+    named = {"per_head": compiled("amount / headcount", "activity")}
+    scope = Scope("activity", {"most": 300}, named)
+    text = "{rep.name} {{{kind}}}: {per_head:.2} > {most}, {institution.city}, {attendees}"
+    assert Template(text, scope, "en").fill(frame_of("activity")) == (
+        "Wang {meal}: 200.10 > 300, —, attendee H1, attendee H2, attendee somebody"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "column", "says"),
+    [
+        ("a {rep.nme}", 4, "rep has no field 'nme'"),
+        ("{rep.name} {rep.nme}", 13, "rep has no field 'nme'"),
+        ("{amount.real}", 2, "has no fields"),
+        ("a {", 1, "a brace itself is written twice"),
+        ("a }", 1, "a brace itself is written twice"),
+        ("{}", 1, "{} is no name"),
+        ("{amount + 1}", 1, "is no name: work it out under `let`"),
+        ("{kind} {amount:>10}", 8, "{amount:>10} cannot be written so"),
+        ("{amount:{kind}}", 1, "cannot be written so"),
+        ("{attendees[0]}", 1, "is no name"),
+        ("{__class__}", 2, "there is no '__class__'"),
+    ],
+)
+def test_what_a_template_may_not_say(text: str, column: int, says: str) -> None:
+    with pytest.raises(RuleError) as caught:
+        Template(text, Scope("activity", {}, {}), "en")
+    assert says in caught.value.what
+    assert (caught.value.line, caught.value.column) == (1, column)
