@@ -239,3 +239,11 @@ def test_german_teams_against_two_hundred_million(tmp_path: Path, policies: Path
         ("Alfa", "153053093.000000", "0.7653", "1.0000"),
         ("Bravo", "138936120.000000", "0.6947", "1.0000"),
     ]
+    question = "SELECT owner_name, state, cause FROM lights_now WHERE kpi_id = 'sales_amount_germany' ORDER BY value"
+    lights = pulse("sql", question, "--format", "json", "--data", data)
+    assert [tuple(row.values()) for row in lights.json] == [
+        ("Bravo", "red", "period"),
+        ("Alfa", "red", "period"),
+        ("Charlie", "green", "period"),
+        ("Delta", "green", "period"),
+    ]

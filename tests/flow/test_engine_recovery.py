@@ -15,7 +15,7 @@ from result_tables import mistakes
 from side_by_side import CALM, Runs, same_tables, under_way
 
 pytestmark = pytest.mark.timeout(240)
-EVENTS = 1000
+EVENTS = 600
 STACKS = 4
 COMPANIES = {"one": company(1, EVENTS), "two": company(2, EVENTS), "flat": flat_company(3, EVENTS)}
 #: Each scenario is run with one of the companies.

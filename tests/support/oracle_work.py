@@ -4,6 +4,7 @@ Nothing here is shared with the engine but the classes of the reference rows. Al
 """
 
 import math
+from calendar import isleap
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from datetime import date, datetime, timedelta
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 WEIGHTS = {1: (100,), 2: (65, 35), 3: (60, 30, 10), 4: (55, 25, 10, 10)}
 SEGMENT_WEIGHTS = {"A": Fraction(1, 2), "B": Fraction(3, 10), "C": Fraction(1, 5)}
 CALLS_PER_DAY, COST_PER_DAY = Decimal(9), Decimal(1800)
-CALENDAR_YEAR = 2025
 RATIOS = (
     "collection_rate",
     "valid_visit_rate",
@@ -59,6 +59,8 @@ def add_field_work(result: "Expected", company: "Company") -> None:
     add_market(result, company)
     add_new_drugs(result, company)
     for survey in result.events["surveys"].values():
+        if survey["kind"] != "satisfaction":
+            continue
         day = oracle.company_day(survey)
         oracle.add(result, company, survey, "satisfaction", day, TOTAL, Decimal(survey["score"]), ONE)
 
@@ -128,10 +130,12 @@ def add_days(result: "Expected", company: "Company", valid: list["Event"]) -> No
 
 
 def working_days(company: "Company") -> Iterable[tuple[str, date]]:
-    """Representative and day, for every day of the year with a calendar."""
+    """Representative and day, for every day of the years with a calendar, from the first month with a plan on."""
     special = {row.day: row.is_working_day for row in company.references if isinstance(row, CalendarDay)}
-    first = date(CALENDAR_YEAR, 1, 1)
-    days = [day for day in (first + timedelta(days=n) for n in range(365)) if special.get(day, day.weekday() < 5)]
+    years = sorted({day.year for day in special})
+    begins = min((row.effective_from for row in company.references if isinstance(row, CallPlan)), default=date.min)
+    every = (date(year, 1, 1) + timedelta(days=n) for year in years for n in range(365 + isleap(year)))
+    days = [day for day in every if special.get(day, day.weekday() < 5) and day >= begins.replace(day=1)]
     for rep in sorted({row.rep_id for row in company.references if isinstance(row, Rep)}):
         for day in days:
             row = company.row(Rep, rep, day)
@@ -224,7 +228,7 @@ def nearest_rank(values: list[float], share: float) -> float:
 
 def add_market(result: "Expected", company: "Company") -> None:
     for report in result.events["market"].values():
-        if report["kind"] != "volume" or not report.get("own_volume"):
+        if report["kind"] != "volume" or report.get("own_volume") is None:
             continue
         day = date.fromisoformat(report["period_from"])
         keys = oracle.product_keys(company, [report["product_id"]], day)
