@@ -9,7 +9,6 @@ from schemas.base import Model
 from schemas.sources import DETAILS_PDE, STANDING, SourceKind, check_fields, check_where
 
 Scalar = str | int | float | bool
-Operator = Literal["in", "not_in", "above", "at_least", "below", "at_most", "present"]
 
 
 class Condition(Model):

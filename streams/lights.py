@@ -15,12 +15,11 @@ from agents.progress.lights_board import Change, Reading
 from agents.progress.lights_book import LightKey
 from agents.progress.plan import micro
 from schemas.base import AMOUNT_PLACES
-from streams.amounts import amounts
 from streams.clickhouse import translated
+from streams.columns import amounts, days
 
 READINGS = "lights"
 CHANGES = "light_changes"
-_EPOCH_ORDINAL = 719_163
 _MOMENT = pa.timestamp("ms", tz="UTC")
 _PAST = """
     SELECT kpi_id, period, period_start, owner_level, owner_id, product_level, product_key,
@@ -58,10 +57,6 @@ def _columns(readings: Sequence[Reading], stamp: int) -> dict[str, Any]:
     return made | {"version": pa.array([stamp] * len(readings), pa.uint64())}
 
 
-def _days(values: Iterable[int]) -> Any:
-    return pa.array([value - _EPOCH_ORDINAL for value in values], pa.int32()).cast(pa.date32())
-
-
 def _moments(values: Iterable[int]) -> Any:
     return pa.array(values, _MOMENT)
 
@@ -73,7 +68,7 @@ _NAMES = (
     *(*_AMOUNTS, "pace_state", "period_state", "forecast_state", "changes", "policy_version", "judged_at"),
 )
 _KINDS: dict[str, Callable[[Any], Any]] = {
-    **dict.fromkeys(("period_start", "period_end"), _days),
+    **dict.fromkeys(("period_start", "period_end"), days),
     **dict.fromkeys(("since", "judged_at"), _moments),
     **dict.fromkeys(_AMOUNTS, amounts),
     "changes": lambda values: pa.array(values, pa.uint32()),

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import structlog
 from clickhouse_connect.driver.client import Client
 
-from agents.progress.calendar import CompanyTime
+from agents.progress.calendar import EPOCH_ORDINAL, CompanyTime
 from agents.progress.lights_book import LightBook, Seasons
 from agents.progress.pace import Curve
 from agents.progress.plan import micro
@@ -29,7 +29,6 @@ from streams.errors import InvalidError, UnavailableError
 
 log = structlog.get_logger("lights")
 
-_EPOCH_ORDINAL = 719_163
 _LONGEST_S = 10
 #: Representatives whose forecasts are looked at; nodes are few.
 _MOST_REPS = 300
@@ -184,7 +183,7 @@ def _past(client: Client, book: LightBook, kpi: Kpi, period: str, today: int, zo
     query = f"SELECT count(), toInt32(min({statement.day})) FROM {statement.source} WHERE {statement.where}"
     count, first = _rows(client, query, statement)[0]
     spans = past_spans(period, today, rule.text.history.periods)
-    spans = complete(spans, first + _EPOCH_ORDINAL, book.calendar) if count else []
+    spans = complete(spans, first + EPOCH_ORDINAL, book.calendar) if count else []
     return _Past(kpi, period, statement, spans) if len(spans) >= rule.text.history.at_least else None
 
 
@@ -194,7 +193,7 @@ def _rows(client: Client, query: str, statement: Statement, **values: Any) -> An
 
 
 def _between(past: _Past) -> str:
-    first, last = (edge - _EPOCH_ORDINAL for edge in (past.spans[-1].first, past.spans[0].last))
+    first, last = (edge - EPOCH_ORDINAL for edge in (past.spans[-1].first, past.spans[0].last))
     return f"{past.statement.where} AND toInt32({past.statement.day}) BETWEEN {first} AND {last}"
 
 
@@ -204,7 +203,7 @@ def _curve(client: Client, book: LightBook, past: _Past) -> Curve | None:
         f"SELECT toInt32({said.day}) AS on_day, sum({said.amount}) FROM {said.source}"
         f" WHERE {_between(past)} GROUP BY on_day"
     )
-    daily = {day + _EPOCH_ORDINAL: _micro(amount) for day, amount in _rows(client, query, said)}
+    daily = {day + EPOCH_ORDINAL: _micro(amount) for day, amount in _rows(client, query, said)}
     at_least = book.rules(past.kpi.id).text.history.at_least
     return season(daily, past.spans, book.calendar, at_least)
 
@@ -228,7 +227,7 @@ WHERE {_between(past)} AND owner.2 != '' AND code >= 0
         SELECT rep_id FROM (SELECT DISTINCT rep_id FROM reps) ORDER BY cityHash64(rep_id) LIMIT {_MOST_REPS}
     ))
 GROUP BY level, id, code"""
-    rows = _rows(client, query, said, days=[day - _EPOCH_ORDINAL for day in codes], codes=list(codes.values()))
+    rows = _rows(client, query, said, days=[day - EPOCH_ORDINAL for day in codes], codes=list(codes.values()))
     by_level: dict[str, dict[tuple[str, int, int], int]] = defaultdict(dict)
     for level, owner, code, amount in rows:
         by_level[level][owner, *divmod(code, 100)] = _micro(amount)

@@ -7,7 +7,7 @@ from typing import Any
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from streams.errors import InvalidError, UnavailableError
-from streams.topics import headers_of
+from streams.topics import HEADER_PRODUCER, headers_of
 
 _POLL_EVERY = 500
 #: Longest wait for room in the queue.
@@ -47,7 +47,7 @@ class BulkProducer:
             InvalidError: the message is larger than the broker takes.
             UnavailableError: the broker is away for longer than the client waits.
         """
-        wire = headers_of({**(headers or {}), "producer": self._client})
+        wire = headers_of({**(headers or {}), HEADER_PRODUCER: self._client})
         give_up_s = time.monotonic() + _FULL_S
         while not self._queued(topic, key, value, wire):
             self._producer.poll(0.1)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from agents.progress.books import Books, CallCount
 from agents.progress.cells import LEAVES, UNIT_OF_LETTER, Entity, Slot, blank
 from agents.progress.ledger import withdrawn
-from agents.progress.plan import ALL, Plan
+from agents.progress.plan import Plan, cell_key
 from agents.progress.state import ProgressState
 from schemas.policy import CalendarPeriod
 
@@ -64,21 +64,17 @@ def recall(state: ProgressState, figures: Iterable[ShownFigure], calls: Iterable
         figures: figures of the shard's representatives and nodes.
         calls: calls of its representatives on professionals.
     """
-    outputs = {output.kpi: output for found in state.plan.outputs.values() for output in found}
     for figure in figures:
-        output = outputs.get(figure.kpi_id)
+        output = state.plan.by_id.get(figure.kpi_id)
         if output is None or figure.period not in output.periods or figure.product_level not in output.levels:
             continue
         entity = state.entity(figure.level, figure.entity_id)
-        state.recalled[entity, output, figure.period, figure.period_start, _product_key(figure)] = None
+        product_key = cell_key(figure.product_level, figure.product_key)
+        state.recalled[entity, output, figure.period, figure.period_start, product_key] = None
     before = Books()
     for call in calls:
         before.open((call.rep_id, call.month)).calls[call.hcp_id] = call.calls
     state.books.withdraw(before)
-
-
-def _product_key(figure: ShownFigure) -> str:
-    return ALL if figure.product_level == "all" else f"{figure.product_level[0]}:{figure.product_key}"
 
 
 def _withdraw_slot(slot: Slot, new: ProgressState, entity: Entity) -> None:

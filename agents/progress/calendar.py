@@ -10,6 +10,8 @@ from zoneinfo import ZoneInfo
 from schemas.policy import CalendarPeriod
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+#: Day 0 of databases.
+EPOCH_ORDINAL = EPOCH.toordinal()
 _QUARTER_HOUR_S = 900
 _SECONDS = {"minutes": 60, "hours": 3600}
 CALENDAR_PERIODS: tuple[CalendarPeriod, ...] = ("month", "quarter", "year")

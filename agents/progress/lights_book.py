@@ -21,7 +21,7 @@ from agents.progress.pace import (
 )
 from agents.progress.plan import MICRO, micro
 from schemas.lights import LightPolicy
-from schemas.policy import KpiPolicy
+from schemas.policy import CalendarPeriod, KpiPolicy
 from schemas.reference import CalendarDay, Target
 
 #: Forecast errors are kept by tenths of the period.
@@ -32,7 +32,7 @@ class LightKey(NamedTuple):
     """Which light; the first seven fields of the KPI row it reads."""
 
     kpi_id: str
-    period: str
+    period: CalendarPeriod
     period_start: int
     """Ordinal of the first day."""
     owner_level: str

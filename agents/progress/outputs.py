@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from agents.intake.directory import Path
-from agents.progress.calendar import period_start
+from agents.progress.calendar import EPOCH_ORDINAL, period_start
 from agents.progress.cells import MONTH, ROLLING_LETTERS, TERRITORY, UNIT_OF_LETTER, Entity, Slot
 from agents.progress.histogram import quantile
 from agents.progress.plan import MICRO, KpiOutput, Plan, Position, Vector
@@ -17,7 +17,7 @@ from schemas.policy import CalendarPeriod, Rolling, Unit
 _LEVEL_OF_PREFIX = {"a": "all", "l": "line", "p": "product"}
 _MONTHS_OF = {"month": 1, "quarter": 3, "year": 12}
 #: Rolling windows have no first day of their own; their rows stand under this one (1970-01-01).
-ROLLING_START = 719_163
+ROLLING_START = EPOCH_ORDINAL
 
 
 class CellRow(NamedTuple):

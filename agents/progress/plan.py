@@ -191,6 +191,7 @@ class Plan:
         groups: groups of an event kind.
         ledgers: distinct KPIs of an event kind.
         outputs: KPIs that read a group, by group id.
+        by_id: the same by their ids.
         lasts: positions of a group that hold the newest value instead of a sum, by group id.
         horizon: longest rolling window by unit, in units.
         fingerprint: changes when stored cells no longer fit and must be rebuilt.
@@ -215,6 +216,7 @@ class Plan:
         for kpi in policy.kpis:
             if kpi.aggregate == "distinct":
                 self._add_ledger(kpi)
+        self.by_id = {output.kpi: output for found in self.outputs.values() for output in found}
         self.lasts = {
             group.id: tuple(index for index, measure in enumerate(group.measures, 1) if measure.how == NEWEST)
             for group in self.all_groups()
@@ -373,6 +375,11 @@ def products_of(event: Any) -> tuple[str, ...]:
             return tuple(dict.fromkeys(event.product_ids))
     product: str | None = event.product_id
     return (product,) if product is not None else ()
+
+
+def cell_key(product_level: str, product_key: str) -> str:
+    """Product part of a cell key: `a` for all, `l:<line>` or `p:<product>`."""
+    return ALL if product_level == "all" else f"{product_level[0]}:{product_key}"
 
 
 def product_keys(event: Any, levels: frozenset[str] | set[str], directory: Directory, day: int) -> list[str]:

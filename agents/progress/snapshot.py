@@ -4,7 +4,7 @@ A field is the JSON name of one slot, member or report; its value holds that pie
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import orjson
@@ -47,14 +47,6 @@ def dropped_fields(state: ProgressState) -> list[str]:
     return [slot_field(slot) for slot in state.dropped_slots]
 
 
-def all_field_names(state: ProgressState) -> set[str]:
-    """Names of every field the state occupies."""
-    names = {slot_field(slot) for slot in _all_slots(state)}
-    names |= {_name(_MEMBER, name) for name in state.members}
-    names |= {_name(_BOOK, *book) for book in state.books.books}
-    return names | {_name(_REPORT, *key) for key in state.reports}
-
-
 def restore(state: ProgressState, fields: Mapping[str, bytes] | Iterable[tuple[str, bytes]]) -> None:
     """Fill an empty state with what `changed_fields` gave."""
     for field, value in fields.items() if isinstance(fields, Mapping) else fields:
@@ -85,12 +77,6 @@ def slot_field(slot: Slot) -> str:
 def slot_value(slot: Slot) -> bytes:
     """A slot whole."""
     return dumps({"c": slot.cells, "k": slot.children} if slot.children else {"c": slot.cells})
-
-
-def _all_slots(state: ProgressState) -> Iterator[Slot]:
-    for entity in state.entities.values():
-        for paths in entity.slots.values():
-            yield from paths.values()
 
 
 def _name(*parts: Any) -> str:

@@ -13,7 +13,7 @@ from agents.intake.rebuild import ShownFigure, carry_over, recall, withdraw
 from agents.intake.seen import unpack
 from agents.intake.shard import Held, Limits, Placement, Shard, StoredEvent
 from agents.progress.books import CallCount
-from agents.progress.calendar import CompanyTime
+from agents.progress.calendar import EPOCH_ORDINAL, CompanyTime
 from agents.progress.cells import REP
 from agents.progress.lights import Light
 from agents.progress.lights_board import LightBoard
@@ -34,7 +34,6 @@ from streams.topics import shard_of
 
 log = structlog.get_logger("shards")
 
-_EPOCH_ORDINAL = 719_163
 #: Tables whose rows bear the stamp of a checkpoint.
 _STAMPED = ("kpi_cells", "node_totals", "call_counts", "lights", "light_changes")
 _OWNERS_PER_QUERY = 1_000
@@ -271,13 +270,13 @@ class Opener:
                 WHERE period IN ('month', 'quarter', 'year') AND (events > 0 OR numerator != 0)"""
             for kpi, period, day, *owned, product_level, product_key in self._rows(statement):
                 if shard_of(owned[1], self.partitions) == number:
-                    yield ShownFigure(kpi, period, day + _EPOCH_ORDINAL, owned[0], owned[1], product_level, product_key)
+                    yield ShownFigure(kpi, period, day + EPOCH_ORDINAL, owned[0], owned[1], product_level, product_key)
 
     def _shown_calls(self, number: int) -> Iterator[CallCount]:
         statement = "SELECT rep_id, toInt32(month_start), hcp_id, calls FROM call_counts FINAL WHERE calls > 0"
         for rep_id, day, hcp_id, calls in self._rows(statement):
             if shard_of(rep_id, self.partitions) == number:
-                yield CallCount(rep_id, day + _EPOCH_ORDINAL, hcp_id, calls)
+                yield CallCount(rep_id, day + EPOCH_ORDINAL, hcp_id, calls)
 
     def _rows(self, statement: str) -> Iterator[Sequence[Any]]:
         with translated(), self._client.query_rows_stream(statement) as rows:

@@ -15,15 +15,11 @@ from agents.progress.outputs import CellRow
 from schemas.outputs import DeadLetter
 from schemas.rows import EVENT_TABLES, Row
 from streams import dead_letters, lights
-from streams.amounts import LARGEST, amounts
 from streams.clickhouse import translated
+from streams.columns import LARGEST, amounts, days
 
-_EPOCH_ORDINAL = 719_163
 _INSERT_SETTINGS = {"max_partitions_per_insert_block": 0}
 _ROWS_PER_INSERT = 100_000
-
-_KEY_COLUMNS = ("kpi_id", "period", "period_start")
-_NODE_COLUMNS = ("node_id", "node_level")
 
 
 @dataclass
@@ -87,24 +83,16 @@ def _insert(client: Client, table: str, data: Any) -> None:
 def event_table(kind: str, rows: Sequence[Row]) -> Any:
     """Rows of an event kind, technical columns included, as the Arrow table that is inserted."""
     schema = EVENT_TABLES[kind].arrow_schema()
-    columns = list(zip(*rows, strict=True))
-    names = schema.names
-    columns[names.index("day")] = tuple(day - _EPOCH_ORDINAL for day in columns[names.index("day")])
-    arrays = [
-        pa.array(column, pa.int32()).cast(kind_.type)
-        if pa.types.is_date32(kind_.type) and kind_.name == "day"
-        else pa.array(column, kind_.type)
-        for column, kind_ in zip(columns, schema, strict=True)
-    ]
+    columns = zip(zip(*rows, strict=True), schema, strict=True)
+    arrays = [days(column) if field.name == "day" else pa.array(column, field.type) for column, field in columns]
     return pa.Table.from_arrays(arrays, schema=schema)
 
 
 def _cell_table(rows: Sequence[CellRow], owner: dict[str, list[str]], stamp: int, at: datetime) -> Any:
-    days = [row.period_start - _EPOCH_ORDINAL for row in rows]
     columns = {
         "kpi_id": pa.array([row.kpi_id for row in rows], pa.string()),
         "period": pa.array([row.period for row in rows], pa.string()),
-        "period_start": pa.array(days, pa.int32()).cast(pa.date32()),
+        "period_start": days(row.period_start for row in rows),
         **{name: pa.array(values, pa.string()) for name, values in owner.items()},
         "product_level": pa.array([row.product_level for row in rows], pa.string()),
         "product_key": pa.array([row.product_key for row in rows], pa.string()),
@@ -120,9 +108,8 @@ def _cell_table(rows: Sequence[CellRow], owner: dict[str, list[str]], stamp: int
 
 
 def _call_table(calls: Sequence[CallCount], stamp: int, at: datetime) -> Any:
-    days = [call.month - _EPOCH_ORDINAL for call in calls]
     columns = {
-        "month_start": pa.array(days, pa.int32()).cast(pa.date32()),
+        "month_start": days(call.month for call in calls),
         "rep_id": pa.array([call.rep_id for call in calls], pa.string()),
         "hcp_id": pa.array([call.hcp_id for call in calls], pa.string()),
         "calls": pa.array([call.calls for call in calls], pa.uint64()),

@@ -1,10 +1,12 @@
-"""Amounts on their way into ClickHouse: micro-units as a column of decimals."""
+"""The engine's whole numbers on their way into ClickHouse: columns of amounts and of days."""
 
 from collections.abc import Iterable
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
+
+from agents.progress.calendar import EPOCH_ORDINAL
 
 _AMOUNT = pa.decimal128(38, 6)
 _AMOUNT_BYTES = 16
@@ -24,3 +26,12 @@ def amounts(values: Iterable[int | None]) -> Any:
     if any(value is None for value in held):
         return pc.if_else(pa.array([value is not None for value in held]), column, pa.scalar(None, _AMOUNT))
     return column
+
+
+def days(ordinals: Iterable[int]) -> Any:
+    """Ordinals of days as a Date column.
+
+    >>> days([719_163, 737_061]).to_pylist()
+    [datetime.date(1970, 1, 1), datetime.date(2019, 1, 2)]
+    """
+    return pa.array([ordinal - EPOCH_ORDINAL for ordinal in ordinals], pa.int32()).cast(pa.date32())
