@@ -154,8 +154,8 @@ class EngineService(Service):  # type: ignore[misc] # mode has no types
                 await asyncio.sleep(_LOOK_FOR_NEWS_S)
 
     async def _load_news(self) -> None:
-        company = self._intake.holding.company
         newest = await asyncio.to_thread(newest_versions, self._reader)
+        company = self._intake.holding.company  # as it is now: a season may have come in meanwhile
         is_news = newest != (company.policy_version, company.directory.version, company.lights.version)
         if is_news:
             company = self._seasons.with_known(await asyncio.to_thread(load_company, self._settings, self._reader))
