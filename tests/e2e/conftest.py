@@ -4,13 +4,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from commands import MAPPING, PHARMA, ROOT, Result, Up, background, gone, pulse, until, write_sample
+from commands import Up, background, write_sample
 from pydantic import SecretStr
 
 from streams import local
 from streams.migrate import migrate_database
-
-__all__ = ["MAPPING", "PHARMA", "ROOT", "Result", "Up", "gone", "pulse", "until"]
 
 
 @pytest.fixture

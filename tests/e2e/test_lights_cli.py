@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import MAPPING, ROOT, Result, pulse
+from commands import MAPPING, ROOT, Result, pulse
 from test_targets_cli import COLUMNS, NORTH, SALES, SOUTH
 
 DAY = ("--on", "2018-05-31")

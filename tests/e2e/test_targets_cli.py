@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import MAPPING, PHARMA, ROOT, Result, pulse
+from commands import MAPPING, PHARMA, ROOT, Result, pulse
 
 from streams import local
 from streams.importing.ids import stable_id
