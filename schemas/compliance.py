@@ -15,6 +15,8 @@ Role = Literal["filed_rep", "sales", "cso", "manager"]
 Severity = Literal["prohibited", "avoid", "monitor"]
 Expected = Literal["hit", "miss", "not_applicable"]
 Colour = Literal["red", "amber", "yellow"]
+#: How often one subject can raise the alert of one rule.
+OncePer = Literal["event", "day", "week", "month", "quarter", "year"]
 
 _IN_CHINESE = {"禁止": "prohibited", "回避": "avoid", "关注": "monitor"}
 COLOURS: dict[str, Colour] = {"prohibited": "red", "avoid": "amber", "monitor": "yellow"}
@@ -99,6 +101,8 @@ class Rule(Model):
     """What must hold for a hit; docs/policy-language.md teaches the language."""
     message: Title
     """Sentence in both languages; {name} or {name:.2} stands for a field, threshold or named part."""
+    once_per: OncePer = "event"
+    """Every event that hits is an alert of its own, or only the first of a subject in a company period."""
     basis: Annotated[tuple[Basis, ...], Field(min_length=1)]
     effective_from: Day
     """First day (company day of the event) it holds."""

@@ -4,7 +4,7 @@ One class per event kind; the topic decides which one is read. Every event carri
 market events belong to a representative and are keyed by `rep_id`.
 """
 
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
@@ -13,8 +13,34 @@ from schemas.base import Amount, Day, Id, Model, Moment, Position, Text
 Score = Annotated[float, Field(ge=0, le=10, allow_inf_nan=False)]
 
 
+class Located(NamedTuple):
+    """What is kept of where a visit took place: no coordinates."""
+
+    in_fence: bool | None = None
+    """Whether the check-in lies inside the fence of the institution, or may do so by its accuracy; None: unknown."""
+    distance_band: str | None = None
+    """How far the check-in surely lies from the institution, its accuracy taken off, for example `200-500 m`."""
+    accuracy_m: float | None = None
+    """Radius of the 68 % confidence circle of the fix, metres."""
+    journey_kmh: float | None = None
+    """Least speed from the representative's check-in before, within a day; None where there is none."""
+
+
+class Findings(NamedTuple):
+    """What the intake found out about an event; it is no part of what the source sent."""
+
+    breaches: tuple[str, ...] = ()
+    """Rules of compliance in force that the event hit, by id."""
+    located: Located = Located()
+
+
+_NOTHING_FOUND = Findings()
+
+
 class Event(Model):
     """The envelope: identity, time and origin."""
+
+    __slots__ = ("_found",)  # a private attribute of pydantic triples the time to read an event
 
     kind_name: ClassVar[str]
     topic: ClassVar[str]
@@ -31,10 +57,26 @@ class Event(Model):
     """Name of the system that sent it."""
 
     @property
+    def findings(self) -> Findings:
+        """What the intake found out about it."""
+        try:
+            found: Findings = _found_of(self)
+        except AttributeError:
+            return _NOTHING_FOUND
+        return found
+
+    def found(self, findings: Findings) -> None:
+        """Note what the intake found out; the event itself stays as it came."""
+        _note_found(self, findings)
+
+    @property
     def owner(self) -> str:
         """Whose event it is: the representative, for a market report the territory. It is the message key."""
         owner: str = getattr(self, self.owner_field)
         return owner
+
+
+_found_of, _note_found = Event.__dict__["_found"].__get__, Event.__dict__["_found"].__set__
 
 
 class RepEvent(Event):

@@ -12,6 +12,8 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
+from schemas.alerts import Alert
+from schemas.cases import CaseCommand, CaseEvent
 from schemas.compliance import ListFile, RuleFile
 from schemas.events import EVENT_MODELS
 from schemas.lights import LightPolicy
@@ -27,6 +29,9 @@ _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 PUBLISHED: dict[str, type[BaseModel]] = {
     **{f"event-{kind}": model for kind, model in EVENT_MODELS.items()},
     **{f"reference-{kind.replace('_', '-')}": model for kind, model in REFERENCE_MODELS.items()},
+    "alert": Alert,
+    "case-command": CaseCommand,
+    "case-event": CaseEvent,
     "dead-letter": DeadLetter,
     "import-mapping": Mapping,
     "light": LightReading,

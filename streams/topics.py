@@ -13,6 +13,12 @@ NODES = "nodes"
 DEAD_LETTERS = "dead-letters"
 LIGHTS = "lights"
 COMMANDS = "commands"
+#: Alerts of compliance rules, keyed by the alert's identity; what becomes of their cases, keyed alike.
+ALERTS, CASES = "alerts", "cases"
+#: Encrypted events that must not be kept in the open.
+QUARANTINE = "quarantine"
+#: Topics beside the shards'.
+OTHER_TOPICS: tuple[str, ...] = (DEAD_LETTERS, LIGHTS, COMMANDS, ALERTS, CASES, QUARANTINE)
 #: Topics whose partition `p` together make shard `p`.
 SHARD_TOPICS: tuple[str, ...] = (*SOURCE_TOPICS, NODES)
 

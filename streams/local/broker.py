@@ -3,7 +3,7 @@
 from confluent_kafka import KafkaException, Producer
 
 from streams.errors import UnavailableError
-from streams.topics import COMMANDS, DEAD_LETTERS, LIGHTS, SHARD_TOPICS
+from streams.topics import OTHER_TOPICS, SHARD_TOPICS
 
 #: The mock keeps about 5 MB of a partition and drops the oldest; imports stay well below.
 PARTITION_BYTES = 3_000_000
@@ -27,7 +27,7 @@ class LocalBroker:
         self._client = Producer({"test.mock.num.brokers": 1, "log_level": 2, "log.queue": True})
         try:
             brokers = self._client.list_topics(timeout=10).brokers
-            for topic in (*SHARD_TOPICS, DEAD_LETTERS, LIGHTS, COMMANDS):
+            for topic in (*SHARD_TOPICS, *OTHER_TOPICS):
                 self._client.list_topics(topic, timeout=10)
         except KafkaException as error:
             msg = f"the local Kafka broker did not start: {error.args[0].str()}"

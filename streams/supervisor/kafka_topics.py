@@ -7,7 +7,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 from streams.errors import UnavailableError, UsageError
 from streams.settings import Settings
-from streams.topics import DEAD_LETTERS, LIGHTS, SHARD_TOPICS
+from streams.topics import OTHER_TOPICS, SHARD_TOPICS
 
 _TIMEOUT_S = 10.0
 
@@ -24,7 +24,7 @@ def ensure_topics(settings: Settings) -> int:
         found = admin.list_topics(timeout=_TIMEOUT_S).topics
         counts = {topic: len(found[topic].partitions) for topic in SHARD_TOPICS if topic in found}
         partitions = common_count(counts, settings.partitions)
-        missing = [topic for topic in (*SHARD_TOPICS, DEAD_LETTERS, LIGHTS) if topic not in found]
+        missing = [topic for topic in (*SHARD_TOPICS, *OTHER_TOPICS) if topic not in found]
         _create(admin, [NewTopic(topic, partitions, settings.replication) for topic in missing])
     except KafkaException as error:
         msg = f"Kafka at {settings.kafka_url} cannot be prepared: {error.args[0].str()}"
