@@ -16,6 +16,7 @@ import numpy as np
 
 from agents.intake.decode import RefusedError, check_time, decode
 from agents.intake.directory import Directory
+from agents.intake.locating import Locator
 from agents.intake.seen import Seen, content_hash, identity_hash
 from agents.progress.cells import TERRITORY
 from agents.progress.messages import SHARD, NodeMessage
@@ -134,6 +135,7 @@ class Shard:
         self.progress = progress
         self.limits = limits
         self.seen = Seen()
+        self.locator = Locator(progress.time)
         self.output = Output()
         self.held: list[Held] = []
         self.counts: Counter[str] = Counter()
@@ -276,7 +278,7 @@ class Shard:
 
     def _candidate(self, topic: str, record: Record, event: Event) -> _Candidate:
         kind = event.kind_name
-        row = EVENT_TABLES[kind].to_row(event)
+        row = EVENT_TABLES[kind].content(event)
         skipped = _RECORDED_AT[kind]
         identity = identity_hash(kind, event.owner, event.event_id)
         content = content_hash(identity, (*row[:skipped], *row[skipped + 1 :]))
@@ -306,6 +308,7 @@ class Shard:
         self._refuse(item.topic, item.record, "dedupe", "ConflictError", message)
 
     def _apply(self, kind: str, item: _Candidate, buckets: dict[Unit, int]) -> bool:
+        self.locator.note(item.event, self.progress.directory)
         try:
             self.progress.add_event(kind, item.event, buckets)
         except Exception as error:  # whatever a policy's arithmetic raises concerns this event alone
@@ -313,7 +316,7 @@ class Shard:
             return False
         day = self.progress.time.day_of(item.event.occurred_at)
         technical = (day, item.content, self.number, item.record.offset)
-        self.output.rows[kind].append((*item.row, *technical))
+        self.output.rows[kind].append((*EVENT_TABLES[kind].kept(item.row, item.event), *technical))
         self.counts[f"accepted:{kind}"] += 1
         return True
 
