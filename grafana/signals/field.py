@@ -245,21 +245,23 @@ SALES_NOW = Signal(
 VISIT_MAP = Signal(
     "live_map",
     "[[拜访地图|Visits on the map]]",
-    "[[时段内的签到位置，最近 1000 次。|Where visits began in the range, the latest 1000.]]",
+    "[[时段内的拜访（机构位置），最近 1000 次。|Visits in the range, where their institution lies, the latest 1000.]]",
     """SELECT
-    visit.check_in_latitude AS latitude, visit.check_in_longitude AS longitude, institution.city AS city,
+    institution.latitude AS latitude, institution.longitude AS longitude, institution.city AS city,
     rep.name AS rep, institution.name AS institution, visit.check_in_at AS at
 FROM
 (
-    SELECT rep_id, institution_id, check_in_at, check_in_latitude, check_in_longitude FROM visits FINAL
-    WHERE $__timeFilter(check_in_at) AND check_in_latitude IS NOT NULL
+    SELECT rep_id, institution_id, check_in_at FROM visits FINAL
+    WHERE $__timeFilter(check_in_at)
     ORDER BY check_in_at DESC LIMIT 1000
 ) AS visit
 LEFT JOIN (SELECT rep_id, [[name|ifNull(name_en, name)]] AS name FROM reps_today) AS rep ON rep.rep_id = visit.rep_id
 LEFT JOIN
 (
-    SELECT institution_id, [[name|ifNull(name_en, name)]] AS name, ifNull(city, '') AS city FROM institutions_today
+    SELECT institution_id, [[name|ifNull(name_en, name)]] AS name, ifNull(city, '') AS city, latitude, longitude
+    FROM institutions_today
 ) AS institution ON institution.institution_id = visit.institution_id
+WHERE latitude IS NOT NULL
 ORDER BY at DESC""",
     columns=(
         Column("latitude", hidden=True),
