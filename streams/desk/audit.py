@@ -5,12 +5,18 @@ from typing import Any
 
 import orjson
 import pyarrow as pa
+import structlog
 from clickhouse_connect.driver.client import Client
+from pydantic import ValidationError
 
 from agents.cases.chain import Head
 from agents.cases.deciding import Opening
 from schemas.cases import CaseEvent
 from streams.clickhouse import translated
+from streams.desk.reading import in_words
+from streams.errors import InvalidError
+
+log = structlog.get_logger("desk")
 
 TABLE = "case_audit"
 _MOMENT = pa.timestamp("us", tz="UTC")
@@ -47,11 +53,11 @@ _ROWS_AT_ONCE = 20_000
 #: Identities in one statement; they are part of its URL.
 _IDS = 100
 _HEADS = f"""
-    SELECT number, toString(hash), recorded_at FROM {TABLE} FINAL
+    SELECT number, toString(hash), recorded_at FROM {TABLE}
     WHERE chain = {{chain:UInt32}} ORDER BY number DESC LIMIT 1"""
 _OF_CASES = f"""
-    SELECT {_SELECTED} FROM {TABLE} FINAL
-    WHERE case_id IN {{ids:Array(String)}} ORDER BY {TABLE}.recorded_at, {TABLE}.number"""
+    SELECT DISTINCT {_SELECTED} FROM {TABLE}
+    WHERE case_id IN {{ids:Array(String)}} ORDER BY recorded_at, number"""
 _KNOWN = f"""
     SELECT count() > 0 FROM
     (
@@ -100,8 +106,10 @@ def trails(client: Client, case_ids: Iterable[str]) -> dict[str, list[CaseEvent]
         with translated():
             result = client.query(_OF_CASES, {"ids": ids[start : start + _IDS]}, tz_mode="aware")
         for row in result.named_results():
-            event = event_of(row)
-            found.setdefault(event.case_id, []).append(event)
+            try:
+                found.setdefault(row["case_id"], []).append(event_of(row))
+            except InvalidError as error:  # somebody wrote into the table; the case stands as the other rows say
+                log.error("a row of the audit trail cannot be used", error=str(error))
     return found
 
 
@@ -165,6 +173,7 @@ def every_row(client: Client, chain: int | None = None) -> Iterator[CaseEvent]:
 
     Raises:
         UnavailableError: ClickHouse does not answer.
+        InvalidError: a row is not as any desk writes it.
     """
     after = (-1, 0)
     while True:
@@ -188,10 +197,18 @@ def _page(client: Client, chain: int | None, after: tuple[int, int]) -> list[Map
 
 
 def event_of(row: Mapping[str, Any]) -> CaseEvent:
-    """A row of the table as the model."""
+    """A row of the table as the model.
+
+    Raises:
+        InvalidError: it is not as any desk writes it.
+    """
     fields = {name: _text(value) if isinstance(value, bytes) else value for name, value in row.items()}
     person = {_PERSON[name]: fields.pop(name) for name in _PERSON}
-    return CaseEvent.model_validate({**fields, "by": person if person["person_id"] is not None else None})
+    try:
+        return CaseEvent.model_validate({**fields, "by": person if person["person_id"] is not None else None})
+    except ValidationError as error:
+        msg = f"chain {row['chain']} is broken at row {row['number']}: changed: {in_words(error)}"
+        raise InvalidError(msg) from None
 
 
 def message(event: CaseEvent) -> bytes:

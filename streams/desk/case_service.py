@@ -31,8 +31,8 @@ log = structlog.get_logger("desk")
 
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.1, 5.0
 #: Between two looks for alerts that are stored and have no case: a broker may lose messages, and the local one keeps
-#: 5 MB of a partition.
-_RECONCILE_S = 3.0
+#: 5 MB of a partition. Never more than a twentieth of the time goes into looking.
+_RECONCILE_S, _SHARE = 3.0, 20
 _AT_ONCE = 2_000
 
 
@@ -73,26 +73,30 @@ class Keeper:
         found = reading.read(records, self._layout, now)
         if found.letters:
             await asyncio.to_thread(self._set_aside, found.letters)
-        return await self._take(number, found.openings, found.commands, now)
+        return await self.take(number, found.openings, found.commands, now)
 
-    async def reconcile(self, mine: set[int]) -> int:
-        """Open the cases of stored alerts that have none; how many were opened.
+    async def unopened(self, mine: set[int]) -> dict[int, list[Opening]]:
+        """Stored alerts without a case, by chain.
 
         Raises:
-            UnavailableError: a service does not answer.
-            LostError: another desk holds a chain.
+            UnavailableError: ClickHouse does not answer.
         """
-        by_chain: dict[int, list[Opening]] = {}
+        found: dict[int, list[Opening]] = {}
         for opening in await asyncio.to_thread(audit.unopened, self._client, _AT_ONCE):
-            by_chain.setdefault(shard_of(opening.case_id, self._layout.partitions), []).append(opening)
-        opened = 0
-        for number in sorted(mine & by_chain.keys()):
-            opened += len(await self._take(number, by_chain[number], [], datetime.now(UTC)))
-        return opened
+            number = shard_of(opening.case_id, self._layout.partitions)
+            if number in mine:
+                found.setdefault(number, []).append(opening)
+        return found
 
-    async def _take(
+    async def take(
         self, number: int, openings: Sequence[Opening], commands: Sequence[CaseCommand], now: datetime
     ) -> list[CaseEvent]:
+        """Open cases and answer commands of one chain; the rows that were written.
+
+        Raises:
+            UnavailableError: a service does not answer; hand them in again.
+            LostError: another desk holds the chain.
+        """
         if number not in self._chains:
             self._chains[number] = await Chain.open(number, self._store, self._client, self._producer)
         chain = self._chains[number]
@@ -132,7 +136,7 @@ class CaseService(Service):  # type: ignore[misc] # mode has no types
         self.failure: BaseException | None = None
         self._wait_s = _FIRST_WAIT_S
         self._passed_over: dict[int, float] = {}
-        self._reconciled_s = float("-inf")
+        self._reconcile_at_s = float("-inf")
 
     async def on_start(self) -> None:
         """Connect and join the group."""
@@ -225,16 +229,18 @@ class CaseService(Service):  # type: ignore[misc] # mode has no types
         return set(self._passed_over)
 
     async def _reconcile(self) -> None:
-        now = asyncio.get_running_loop().time()
+        """Open the cases of stored alerts that have none: a broker may lose messages, or be lost itself."""
+        loop = asyncio.get_running_loop()
         mine = self._consuming.mine() - self._others()
-        if not mine or now - self._reconciled_s < _RECONCILE_S:
+        if not mine or loop.time() < self._reconcile_at_s:
             return
-        try:
-            opened = await self._keeper.reconcile(mine)
-        except LostError as error:
-            log.info("another desk opens these cases", error=str(error))
-            opened = 0
-        if opened < _AT_ONCE // 2:  # else there are more: look again at once
-            self._reconciled_s = asyncio.get_running_loop().time()
+        began_s, opened = loop.time(), 0
+        for number, openings in (await self._keeper.unopened(mine)).items():
+            try:
+                opened += len(await self._keeper.take(number, openings, [], datetime.now(UTC)))
+            except LostError as error:
+                self._pass_over(number, error)
         if opened:
             log.info("cases opened of stored alerts", cases=opened)
+            return  # there may be more
+        self._reconcile_at_s = loop.time() + max(_RECONCILE_S, _SHARE * (loop.time() - began_s))

@@ -22,6 +22,7 @@ from agents.cases.state import CaseState, applied, folded
 from schemas.cases import CaseCommand, CaseEvent
 from streams.desk import audit
 from streams.engine.store import Commit, Store, Stored
+from streams.errors import LostError
 from streams.producer import BulkProducer
 from streams.topics import CASES
 
@@ -97,6 +98,8 @@ class Chain:
         if events:
             await self._write(events, head)
             self._cases.update(cases)
+        else:
+            await self._still_ours()
         self._forget()
         return events
 
@@ -131,6 +134,13 @@ class Chain:
         self._is_first = False
         await asyncio.to_thread(_bring_out, self._client, self._producer, events)
         self.head = head
+
+    async def _still_ours(self) -> None:
+        """A batch that makes no row may be put down as done by the holder alone: rows may wait to be brought out."""
+        holder = await self._store.holder(self.number)
+        if holder != self.token:
+            msg = f"chain {self.number} belongs to another desk now"
+            raise LostError(msg, holder)
 
     def _forget(self) -> None:
         while len(self._cases) > _KEPT:

@@ -13,7 +13,7 @@ from streams import worker
 from streams.desk.case_service import CaseService
 from streams.settings import Settings
 
-#: What runs in the process. A service has the attributes `failed` (an event) and `failure`, as CaseService has.
+#: What runs in the process. A service that cannot go on sets its event `failed` and says why in `failure`.
 SERVICES: tuple[Callable[[Settings], Any], ...] = (CaseService,)
 
 
