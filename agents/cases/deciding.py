@@ -90,7 +90,7 @@ def decide(case: CaseState, command: CaseCommand, around: Circumstances) -> Cont
         "action": command.action,
         "by": command.by,
         "remark": command.remark,
-        "other_case_id": command.other_case_id,
+        "other_case_id": command.other_case_id if command.action == "link" else None,
         "at": command.at.astimezone(UTC),
         "rule_id": case.rule_id,
         "rep_id": case.rep_id,

@@ -59,14 +59,14 @@ WITH
     ),
     links AS
     (
-        SELECT case_id, arraySort(groupUniqArray(other)) AS others
+        SELECT pair.1 AS one, arraySort(groupUniqArray(pair.2)) AS others
         FROM
         (
-            SELECT case_id, assumeNotNull(other_case_id) AS other FROM done WHERE action = 'link' AND other_case_id IS NOT NULL
-            UNION ALL
-            SELECT assumeNotNull(other_case_id) AS case_id, case_id AS other FROM done WHERE action = 'link' AND other_case_id IS NOT NULL
+            SELECT arrayJoin([(case_id, assumeNotNull(other_case_id)), (assumeNotNull(other_case_id), case_id)]) AS pair
+            FROM done
+            WHERE action = 'link' AND other_case_id IS NOT NULL
         )
-        GROUP BY case_id
+        GROUP BY one
     )
 SELECT
     alert.alert_id AS case_id,
@@ -102,5 +102,5 @@ SELECT
     if(trail.state = '', toDateTime64(alert.raised_at, 6, 'UTC'), trail.last_changed_at) AS changed_at
 FROM alert_log AS alert
 LEFT JOIN trail ON trail.case_id = alert.alert_id
-LEFT JOIN links ON links.case_id = alert.alert_id
+LEFT JOIN links ON links.one = alert.alert_id
 SETTINGS join_use_nulls = 0;
