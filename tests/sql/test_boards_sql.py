@@ -339,7 +339,8 @@ def test_health_of_the_pipeline(reading: Client) -> None:
     assert letters == {"letters": 1}
 
 
-def test_alert_rules_run_and_give_one_number(reading: Client) -> None:
+def test_alert_rules_run_and_give_one_number(reading: Client, filled: tuple[Client, BoardData]) -> None:
+    waiting = [one for one in cases_of(filled[1]) if one["colour"] == "red" and one["state"] == "open"]
     found = {alert.uid: reading.query(alert.sql).result_rows for alert in ALERTS}
 
     assert {uid: len(rows) for uid, rows in found.items()} == dict.fromkeys(found, 1)
@@ -349,6 +350,7 @@ def test_alert_rules_run_and_give_one_number(reading: Client) -> None:
         "pulse-lag": 12,
         "pulse-checkpoint-age": 7.5,
         "pulse-dead-letters": 1,
+        "pulse-red-unseen": len(waiting),
     }
 
 
