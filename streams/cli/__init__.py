@@ -28,6 +28,7 @@ COMMANDS: dict[str, str] = {
     "migrate": "migrate",
     "policy": "policy",
     "topics": "topics",
+    "delivery": "delivery",
 }
 #: What the command-line library raises for wrong options and arguments.
 _OptionError: type[Exception] = typer.BadParameter.__mro__[1]
