@@ -20,6 +20,7 @@ COMMANDS: dict[str, str] = {
     "targets": "targets",
     "lights": "lights",
     "boards": "boards",
+    "gateway": "gateway",
     "worker": "worker",
     "migrate": "migrate",
     "policy": "policy",
