@@ -15,6 +15,7 @@ from starlette.types import ASGIApp
 from streams.errors import UnavailableError
 from streams.gateway import commands, events, live, openapi, reads
 from streams.gateway.access import Parts, PartsHere
+from streams.gateway.examples import answered
 from streams.gateway.feed import AlertFeed
 from streams.gateway.problems import ProblemError, answer, unavailable
 from streams.gateway.shapes import Health, Readiness
@@ -61,7 +62,7 @@ def skeleton(parts: Parts | None = None, feed: AlertFeed | None = None) -> FastA
 
 
 def _add_health(app: FastAPI) -> None:
-    @app.get("/healthz", tags=["health"], summary="Whether the process answers")
+    @app.get("/healthz", tags=["health"], summary="Whether the process answers", responses=answered({"status": "ok"}))
     async def healthz() -> Health:
         """Without a token or key."""
         return Health(status="ok")
@@ -70,7 +71,10 @@ def _add_health(app: FastAPI) -> None:
         "/readyz",
         tags=["health"],
         summary="Whether the broker and ClickHouse answer",
-        responses={503: {"model": Readiness, "description": "One of them is away."}},
+        responses={
+            **answered({"status": "ok", "broker": True, "clickhouse": True}),
+            503: {"model": Readiness, "description": "One of them is away."},
+        },
         response_model=Readiness,
     )
     def readyz(parts: PartsHere) -> JSONResponse:

@@ -66,6 +66,8 @@ def _complete(path: str, operation: dict[str, Any]) -> None:
     answers.pop("422", None)
     if path in _OPEN:
         return
+    if path != "/v1/me":
+        operation["security"] = [{"system" if path.startswith("/v1/events/") else "person": []}]
     errors = dict(_ALWAYS)
     if "requestBody" in operation:
         errors |= _WITH_BODY

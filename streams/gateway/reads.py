@@ -7,6 +7,7 @@ from fastapi import APIRouter, Path, Query
 
 from streams.gateway import reading
 from streams.gateway.access import CallerHere, Parts, PartsHere, PersonHere
+from streams.gateway.examples import ALERT, CASE, LIGHT, ME, RULE, TIMELINE, answered, page
 from streams.gateway.problems import not_there
 from streams.gateway.reading import Asked, Order, Row
 from streams.gateway.rights import ACTIONS, JUDGES, MAY, SEES, System, check_sees
@@ -31,10 +32,12 @@ from streams.gateway.shapes import (
 OneId = Annotated[str, Path(pattern="^[0-9a-f]{32}$")]
 _JUDGED = ("alerts", "open", "closed", "valid", "false_alarms", "tolerated", "precision")
 
+_ONE_CASE = answered({**CASE, "timeline": [TIMELINE]})
+
 routes = APIRouter(prefix="/v1")
 
 
-@routes.get("/me", tags=["people"], summary="Whom the gateway takes you for")
+@routes.get("/me", tags=["people"], summary="Whom the gateway takes you for", responses=answered(ME))
 def me(found: CallerHere) -> Me:
     """What the token or key says, and what follows from it."""
     if isinstance(found, System):
@@ -57,7 +60,7 @@ def me(found: CallerHere) -> Me:
     )
 
 
-@routes.get("/alerts", tags=["alerts"], summary="Alerts, the newest first")
+@routes.get("/alerts", tags=["alerts"], summary="Alerts, the newest first", responses=page(ALERT))
 def alerts(parts: PartsHere, person: PersonHere, asked: Annotated[AlertsAsked, Query()]) -> AlertPage:
     """Alerts that you may see."""
     reach = check_sees(person, "alerts")
@@ -67,7 +70,7 @@ def alerts(parts: PartsHere, person: PersonHere, asked: Annotated[AlertsAsked, Q
     return AlertPage(items=[AlertShown.of_row(row) for row in rows], next=after)
 
 
-@routes.get("/alerts/{alert_id}", tags=["alerts"], summary="One alert, with its explanation")
+@routes.get("/alerts/{alert_id}", tags=["alerts"], summary="One alert, with its explanation", responses=answered(ALERT))
 def alert(parts: PartsHere, person: PersonHere, alert_id: OneId) -> AlertShown:
     """The alert with the tree of values that made it."""
     reach = check_sees(person, "alerts")
@@ -80,7 +83,7 @@ def alert(parts: PartsHere, person: PersonHere, alert_id: OneId) -> AlertShown:
     return AlertShown.of_row(rows[0])
 
 
-@routes.get("/cases", tags=["cases"], summary="Cases, the newest first")
+@routes.get("/cases", tags=["cases"], summary="Cases, the newest first", responses=page(CASE))
 def cases(parts: PartsHere, person: PersonHere, asked: Annotated[CasesAsked, Query()]) -> CasePage:
     """Cases that you may see, as they stand."""
     reach = check_sees(person, "cases")
@@ -91,7 +94,7 @@ def cases(parts: PartsHere, person: PersonHere, asked: Annotated[CasesAsked, Que
     return CasePage(items=[CaseShown.model_validate(_only(CaseShown, row)) for row in rows], next=after)
 
 
-@routes.get("/cases/{case_id}", tags=["cases"], summary="One case, with everything that was done")
+@routes.get("/cases/{case_id}", tags=["cases"], summary="One case, with everything that was done", responses=_ONE_CASE)
 def case(parts: PartsHere, person: PersonHere, case_id: OneId) -> CaseWithTimeline:
     """The case with its timeline, refused commands included."""
     reach = check_sees(person, "cases")
@@ -108,7 +111,7 @@ def case(parts: PartsHere, person: PersonHere, case_id: OneId) -> CaseWithTimeli
     return CaseWithTimeline(**_only(CaseShown, rows[0]), timeline=timeline)
 
 
-@routes.get("/lights", tags=["lights"], summary="Alert lights of targets")
+@routes.get("/lights", tags=["lights"], summary="Alert lights of targets", responses=page(LIGHT))
 def lights(parts: PartsHere, person: PersonHere, asked: Annotated[LightsAsked, Query()]) -> LightPage:
     """Lights that you may see, of periods that run now."""
     reach = check_sees(person, "lights")
@@ -125,7 +128,7 @@ def lights(parts: PartsHere, person: PersonHere, asked: Annotated[LightsAsked, Q
     return LightPage(items=[LightShown.model_validate(_only(LightShown, row)) for row in rows], next=after)
 
 
-@routes.get("/rules", tags=["rules"], summary="Rules of compliance")
+@routes.get("/rules", tags=["rules"], summary="Rules of compliance", responses=answered({"items": [RULE]}))
 def rules(parts: PartsHere, person: PersonHere) -> RuleList:
     """Every version of every rule; how often each was right for those who work on cases."""
     check_sees(person, "rules")
