@@ -37,7 +37,7 @@ def router() -> APIRouter:
     """One operation for each thing that can be done with a case."""
     routes = APIRouter(prefix="/v1/cases", tags=["cases"])
     for action in ACTIONS:
-        example = {"command_id": "8d6f…", "case_id": ALERT_ID, "action": action}
+        example = {"command_id": "8d6f0a52-7a0c-4f0e-9c1d-2b8a4a6f1e33", "case_id": ALERT_ID, "action": action}
         routes.add_api_route(
             f"/{{case_id}}/{action}",
             _command(action),

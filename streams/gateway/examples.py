@@ -132,6 +132,8 @@ TIMELINE: dict[str, Any] = {
     "number": 2,
     "action": "acknowledge",
     "outcome": "done",
+    "reason": "",
+    "command_id": "8d6f0a52-7a0c-4f0e-9c1d-2b8a4a6f1e33",
     "by_id": "ann",
     "by_role": "compliance",
     "remark": "",

@@ -177,6 +177,11 @@ class TimelineEntry(Shape):
     number: int
     action: str
     outcome: str
+    """done or refused."""
+    reason: str
+    """Why a command was refused."""
+    command_id: str
+    """Command, as the answer to it said."""
     by_id: str
     by_role: str
     remark: str

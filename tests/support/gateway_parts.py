@@ -12,7 +12,7 @@ import jwt
 from fastapi.testclient import TestClient
 
 from schemas.alerts import Alert
-from streams.errors import UnavailableError
+from streams.errors import InvalidError, UnavailableError
 from streams.gateway.access import Bounds, Parts
 from streams.gateway.app import create_app
 from streams.gateway.feed import Hub
@@ -39,8 +39,6 @@ class FakeProducer:
     too_large: Callable[[bytes], bool] = lambda _value: False
 
     def send(self, topic: str, key: str, value: bytes | None, headers: Mapping[str, str] | None = None) -> None:
-        from streams.errors import InvalidError
-
         if value is not None and self.too_large(value):
             msg = "the message is larger than the broker takes: split or shorten it"
             raise InvalidError(msg)

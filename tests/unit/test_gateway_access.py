@@ -1,6 +1,8 @@
 """Who the gateway lets in, how often, and what a role may do."""
 
 import base64
+import hashlib
+import hmac
 import json
 import stat
 import time
@@ -87,9 +89,6 @@ def test_a_public_key_cannot_be_used_as_a_secret(pair: tuple[str, str]) -> None:
         base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=")
         for part in ({"alg": "HS256"}, {"sub": "ann", "role": "compliance", "exp": NOW + 60})
     ]
-    import hashlib
-    import hmac
-
     mac = hmac.new(public.encode(), ".".join(confused).encode(), hashlib.sha256).digest()
     forged = ".".join([*confused, base64.urlsafe_b64encode(mac).decode().rstrip("=")])
 
