@@ -23,6 +23,7 @@ COMMANDS: dict[str, str] = {
     "cases": "cases",
     "audit": "audit",
     "boards": "boards",
+    "gateway": "gateway",
     "worker": "worker",
     "desk": "desk",
     "migrate": "migrate",
