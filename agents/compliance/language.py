@@ -27,7 +27,16 @@ from agents.compliance.kinds import (
 )
 from agents.compliance.nodes import Node, constant, item_bit, node
 from agents.compliance.places import PERSON, names_persons
-from agents.compliance.scope import REFERENCE_OF_FIELD, Parameter, Scope, field_run, if_missing, names_of
+from agents.compliance.scope import (
+    NOT_KEPT,
+    NOT_KEPT_HINT,
+    REFERENCE_OF_FIELD,
+    Parameter,
+    Scope,
+    field_run,
+    if_missing,
+    names_of,
+)
 from agents.compliance.syntax import Source
 from agents.compliance.windows import WINDOWS
 from schemas.base import Model
@@ -145,6 +154,8 @@ class _Reader:
             return Node(DAY, name, lambda frame: frame.day, op="day")
         if name == PERSON and names_persons(self._model):
             return Node(TEXT, name, lambda frame: frame.person, op=PERSON)
+        if name in NOT_KEPT and name in fields:
+            raise self._source.error(part, f"{name} {NOT_KEPT_HINT}")
         if name in fields:
             kind = kind_of(fields[name].annotation)
             return Node(kind, name, field_run(self._model, name, None), op=f".{name}")
@@ -168,8 +179,10 @@ class _Reader:
         if model is None:
             raise self._source.error(part, f"{record.text} is a {record.kind} and has no fields")
         if part.attr not in model.model_fields:
-            offered = ", ".join(model.model_fields)
+            offered = ", ".join(name for name in model.model_fields if name not in NOT_KEPT)
             raise self._source.error(part, f"{record.text} has no field {part.attr!r}: it has {offered}")
+        if part.attr in NOT_KEPT:
+            raise self._source.error(part, f"{part.attr} {NOT_KEPT_HINT}")
         kind = kind_of(model.model_fields[part.attr].annotation)
         read = field_run(model, part.attr, record.run)
         return node(kind, read, [record], if_missing(record), is_steady=True, op=f".{part.attr}")
@@ -274,8 +287,12 @@ class _Reader:
 
     def _read_call(self, part: ast.Call) -> Node:
         called = self._called(part)
+        if called.only not in {None, self._scope.event_kind}:
+            raise self._source.error(
+                part, f"{called.name} can be asked of a {called.only} only, not of a {self._scope.event_kind}"
+            )
         if len(part.args) != len(called.takes):
-            counted = "1 value" if len(called.takes) == 1 else f"{len(called.takes)} values"
+            counted = "1 value" if len(called.takes) == 1 else f"{len(called.takes) or 'no'} values"
             raise self._source.error(part, f"{called.name} takes {counted}: write for example {called.example}")
         arguments = [self._argument(called, index, given) for index, given in enumerate(part.args)]
         options = self._options(part, called)

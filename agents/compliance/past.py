@@ -4,12 +4,12 @@ What an event belongs to is decided when it comes, so that judging the next one 
 is kept that no rule asks for, and nothing for longer than the longest window that does.
 """
 
-from bisect import bisect_left, insort
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import Any
 
 from agents.compliance.arithmetic import EXACT
 from agents.compliance.keeping import FigureStore, ItemStore, Store, owner_of
@@ -20,19 +20,7 @@ from agents.compliance.selections import Query, Selection
 from agents.progress.calendar import CompanyTime
 
 _MILLIONTHS = -6
-_DAY_US = 86_400_000_000
 _QUARTER_HOUR_US = 900_000_000
-
-
-class Fix(NamedTuple):
-    """Where a representative checked in; kept for a day, because a journey may begin there."""
-
-    moment_us: int
-    """Microseconds since 1970."""
-    latitude: float
-    longitude: float
-    accuracy_m: float | None
-    event_id: str
 
 
 class Past:
@@ -54,7 +42,6 @@ class Past:
         self._of: dict[tuple[str, str], list[Store]] = defaultdict(list)
         for store in self._stores.values():
             self._of[store.selection.kind, store.selection.subject].append(store)
-        self._fixes: dict[str, list[Fix]] = {}
 
     # ------------------------------------------------------------- what the engine asks for
 
@@ -77,8 +64,6 @@ class Past:
             moment, owner = CompanyTime.microseconds(event.occurred_at), owner_of(event)
             for store in stores:
                 store.add(event, moment, owner, key)
-        if subject == "rep" and event.kind_name == "visit" and event.check_in is not None:
-            self._fix(event)
 
     def evict(self, now_us: int) -> None:
         """Drop what no event from `now_us` on can look back on; events that come later than that find less.
@@ -88,51 +73,6 @@ class Past:
         """
         for store in self._stores.values():
             store.evict(now_us)
-        self.evict_positions(now_us)
-
-    # ------------------------------------------------------------- positions, for a day
-
-    def _fix(self, event: Any) -> None:
-        there = event.check_in
-        moment = CompanyTime.microseconds(event.check_in_at)
-        fix = Fix(moment, there.latitude, there.longitude, there.accuracy_m, event.event_id)
-        line = self._fixes.setdefault(event.rep_id, [])
-        insort(line, fix, key=lambda one: one.moment_us)
-        self._forget_fixes(line)
-
-    @staticmethod
-    def _forget_fixes(line: list[Fix]) -> None:
-        del line[: bisect_left(line, line[-1].moment_us - _DAY_US, key=lambda one: one.moment_us)]
-
-    def positions(self, rep_id: str) -> list[tuple[Any, ...]]:
-        """Check-ins of a representative on the day up to its last one, in order of time, for a checkpoint."""
-        return [tuple(fix) for fix in self._fixes.get(rep_id, ())]
-
-    def take_positions(self, rep_id: str, fixes: Iterable[Sequence[Any]]) -> None:
-        """Go on from positions kept before; in place of what is known of the representative."""
-        line = sorted((Fix(*fix) for fix in fixes), key=lambda one: one.moment_us)
-        if line:
-            self._forget_fixes(line)
-            self._fixes[rep_id] = line
-        else:
-            self._fixes.pop(rep_id, None)
-
-    def check_in_before(self, rep_id: str, moment_us: int, event_id: str) -> Fix | None:
-        """The last check-in of a representative up to a moment and within a day, other than the event's own."""
-        for fix in reversed(self._fixes.get(rep_id, ())):
-            if fix.moment_us <= moment_us and fix.event_id != event_id:
-                return fix if moment_us - fix.moment_us <= _DAY_US else None
-        return None
-
-    def evict_positions(self, now_us: int) -> list[str]:
-        """Drop check-ins more than a day old, and say whose there were."""
-        old = [rep_id for rep_id, line in self._fixes.items() if line[0].moment_us < now_us - _DAY_US]
-        for rep_id in old:
-            line = self._fixes[rep_id]
-            del line[: bisect_left(line, now_us - _DAY_US, key=lambda one: one.moment_us)]
-            if not line:
-                del self._fixes[rep_id]
-        return old
 
     # ------------------------------------------------------------- what rules ask for
 

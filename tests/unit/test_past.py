@@ -1,13 +1,10 @@
 """The compact past of a shard: it gives what whole events in memory give, in whatever order they come."""
 
-from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 from rule_world import SHANGHAI, event_of, world_of
@@ -16,9 +13,8 @@ from test_rules_places import rule_of
 from agents.compliance.nodes import Explanation, Frame
 from agents.compliance.past import Past
 from agents.compliance.places import REP, subjects_of
-from agents.compliance.rules import CompiledRule, FlawedRuleError
+from agents.compliance.rules import CompiledRule
 from agents.compliance.world import MemoryHistory, World, subjects
-from streams import compliance_policy
 
 ROOT = Path(__file__).parents[2]
 START = datetime(2026, 3, 4, 7, tzinfo=UTC)
