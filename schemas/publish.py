@@ -16,6 +16,7 @@ from schemas.alerts import Alert
 from schemas.cases import CaseCommand, CaseEvent
 from schemas.compliance import ListFile, RuleFile
 from schemas.events import EVENT_MODELS
+from schemas.intake_policy import IntakePolicy
 from schemas.lights import LightPolicy
 from schemas.lights_output import LightChange, LightReading
 from schemas.mapping import Mapping
@@ -37,6 +38,7 @@ PUBLISHED: dict[str, type[BaseModel]] = {
     "light": LightReading,
     "light-change": LightChange,
     "policy-compliance": RuleFile,
+    "policy-compliance-intake": IntakePolicy,
     "policy-compliance-lists": ListFile,
     "policy-kpis": KpiPolicy,
     "policy-lights": LightPolicy,
