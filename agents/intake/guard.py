@@ -66,7 +66,7 @@ class Guard:
         self._harmless: set[str | None] = {None}
 
     def check_event(self, event: Event, raw: bytes) -> Quarantined | None:
-        """What must not be let in of an event that was read; its raw bytes are looked at where its texts are suspect."""
+        """What must not be let in of an event that was read; its raw bytes are looked at where a text is suspect."""
         quick, thorough = _READERS[event.kind_name]
         if quick(event, self._harmless):
             return None
@@ -207,7 +207,7 @@ def _keys(patterns: tuple[str, ...]) -> Callable[[str], bool]:
 
 
 def _split_camel(key: str) -> str:
-    """rxCount as rx_Count."""
+    """Divide `rxCount` into `rx_Count`."""
     return "".join(f"_{one}" if one.isupper() and at and key[at - 1].islower() else one for at, one in enumerate(key))
 
 
