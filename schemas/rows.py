@@ -180,6 +180,12 @@ TECHNICAL_COLUMNS: tuple[Column, ...] = (
     Column("content_hash", "UInt64", pa.uint64(), "Hash of the content; the same for the same event sent again."),
     Column("stream_partition", "UInt16", pa.uint16(), "Kafka partition the event was read from."),
     Column("stream_offset", "UInt64", pa.uint64(), "Kafka offset the event was read at."),
+    Column(
+        "breaches",
+        "Array(String)",
+        pa.list_(pa.string()),
+        "Rules of compliance on the representative's own conduct that the event hit, by id.",
+    ),
 )
 #: Columns publishing adds after those of a reference row.
 PUBLICATION_COLUMNS: tuple[Column, ...] = (

@@ -20,10 +20,11 @@ from faust.app.base import BootStrategy
 from mode import Service
 from redis.exceptions import RedisError
 
+from agents.compliance.world import References
 from agents.intake.directory import Directory
 from agents.progress.calendar import CompanyTime
 from agents.progress.plan import Plan
-from streams import heartbeat, policies, references
+from streams import heartbeat, policies, references, rule_books
 from streams.clickhouse import connect
 from streams.engine.checkpoint import Checkpointer
 from streams.engine.health import HealthServer
@@ -156,22 +157,29 @@ class EngineService(Service):  # type: ignore[misc] # mode has no types
     async def _load_news(self) -> None:
         newest = await asyncio.to_thread(newest_versions, self._reader)
         company = self._intake.holding.company  # as it is now: a season may have come in meanwhile
-        is_news = newest != (company.policy_version, company.directory.version, company.lights.version)
+        known = (company.policy_version, company.directory.version, company.lights.version, company.rules.version)
+        is_news = newest != known
         if is_news:
             company = self._seasons.with_known(await asyncio.to_thread(load_company, self._settings, self._reader))
         if is_news or self._intake.holding.behind:  # what a service that was away kept from being adopted
             await self._intake.holding.adopt(company)
-            log.info("news loaded", policy=company.policy_version, reference_data=company.directory.version)
+            log.info(
+                "news loaded",
+                policy=company.policy_version,
+                reference_data=company.directory.version,
+                rules=company.rules.version,
+            )
 
 
 def _client(settings: Settings) -> Any:
     return connect(settings.clickhouse_url)
 
 
-def newest_versions(client: Any) -> tuple[int, int, int]:
-    """Newest published version of the KPI policy, of the reference data and of the policy of lights."""
+def newest_versions(client: Any) -> tuple[int, int, int, int]:
+    """Newest published version of the KPI policy, of the reference data, of the policy of lights and of the rules."""
     lights = policies.newest_version(client, policies.LIGHTS)
-    return policies.newest_version(client), references.newest_version(client), lights
+    rules = rule_books.newest_version(client)
+    return policies.newest_version(client), references.newest_version(client), lights, rules
 
 
 def load_company(settings: Settings, client: Any) -> Company:
@@ -185,7 +193,16 @@ def load_company(settings: Settings, client: Any) -> Company:
     rows = references.load(client)
     policy_version, policy = policies.current(client)
     time = CompanyTime(settings.time_zone)
-    return Company(Plan(policy), policy_version, Directory(rows, version), time, load_book(client, policy, rows))
+    directory = Directory(rows, version)
+    return Company(
+        plan=Plan(policy),
+        policy_version=policy_version,
+        directory=directory,
+        time=time,
+        lights=load_book(client, policy, rows),
+        rules=rule_books.load(client, time),
+        references=References(rows, directory),
+    )
 
 
 async def source_layout(settings: Settings) -> tuple[int, str]:

@@ -31,10 +31,11 @@ class Frame:
         item2: item of the loop inside that.
         left: steps the rule has left.
         moment_us: moment of the event in microseconds since 1970.
+        person: professional the event is judged for, where it is judged for each it names.
         named: values of named parts, by the number of the part.
     """
 
-    __slots__ = ("_rows", "day", "event", "item0", "item1", "item2", "left", "moment_us", "named", "world")
+    __slots__ = ("_rows", "day", "event", "item0", "item1", "item2", "left", "moment_us", "named", "person", "world")
 
     def __init__(self, event: Any, world: World) -> None:
         self.event, self.world = event, world
@@ -45,6 +46,7 @@ class Frame:
         self.item2: Any = None
         self.left = STEPS
         self.named: dict[int, Any] = {}
+        self.person: str | None = None
         self._rows: dict[str, Any] = {}
 
     def row(self, table: str, key: str) -> Any:

@@ -46,6 +46,24 @@ class FlawedRuleError(ValueError):
         self.flaws = tuple(flaws)
 
 
+class Place(NamedTuple):
+    """Whose past a rule looks at.
+
+    Attributes:
+        subject: rep, hcp or institution.
+        field: field of the event that names it; `person`: each professional it names.
+    """
+
+    subject: str
+    field: str
+
+
+def subjects_of(event: Any, place: Place) -> tuple[str, ...]:
+    """Keys of the subjects an event has at a place."""
+    key = getattr(event, place.field, None)
+    return () if key is None else (key,)
+
+
 class Verdict(NamedTuple):
     """What a rule says of an event, with all that it rests on."""
 
@@ -83,6 +101,12 @@ class CompiledRule:
         self._nodes = {kind: one.node for kind, one in made.items() if one.node is not None}
         self._runs = {kind: node.run for kind, node in self._nodes.items()}
         self._templates = {kind: one.templates for kind, one in made.items()}
+
+    def place(self, kind: str) -> "Place":
+        """Whose past it looks at, in events of a kind."""
+        subjects = {need.subject for need in self._nodes[kind].needs} - {"rep"} if kind in self._nodes else set()
+        subject = next(iter(sorted(subjects)), "rep")
+        return Place(subject, f"{subject}_id")
 
     @property
     def needs(self) -> list[Need]:

@@ -22,13 +22,13 @@ class Window(NamedTuple):
         """First moment of the window of an event at `moment_us`, on the company day `day`; microseconds since 1970."""
         if self.length is not None:
             return moment_us - self.length // _MICROSECOND
-        return CompanyTime.microseconds(time.instant(_first_day(self.name, day).toordinal()))
+        return CompanyTime.microseconds(time.instant(first_day(self.name, day).toordinal()))
 
 
-def _first_day(period: str, day: date) -> date:
+def first_day(period: str, day: date) -> date:
     """First day of the period.
 
-    >>> [_first_day(name, date(2026, 6, 17)).isoformat() for name in ("today", "this_month", "this_quarter")]
+    >>> [first_day(name, date(2026, 6, 17)).isoformat() for name in ("today", "this_month", "this_quarter")]
     ['2026-06-17', '2026-06-01', '2026-04-01']
     """
     if period == "today":

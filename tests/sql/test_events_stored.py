@@ -16,7 +16,7 @@ from schemas.rows import EVENT_TABLES, Table
 
 def insert(client: Client, table: Table[Any], events: Sequence[Any]) -> None:
     schema = table.arrow_schema()
-    rows = [(*table.to_row(event), date(2024, 1, 1), 2**64 - 1, 3, offset) for offset, event in enumerate(events)]
+    rows = [(*table.to_row(event), date(2024, 1, 1), 2**64 - 1, 3, offset, []) for offset, event in enumerate(events)]
     arrays = [pa.array(values, type=field.type) for values, field in zip(zip(*rows, strict=True), schema, strict=True)]
     client.insert_arrow(table.table, pa.Table.from_arrays(arrays, schema=schema))
 

@@ -107,7 +107,7 @@ def store(client: Client, kind: str, events: list[dict[str, Any]]) -> None:
     schema = table.arrow_schema()
     models = [EVENT_MODELS[kind].model_validate(event) for event in events]
     rows = [
-        (*table.to_row(model), company_day(event), 1, 0, number)
+        (*table.to_row(model), company_day(event), 1, 0, number, [])
         for number, (model, event) in enumerate(zip(models, events, strict=True))
     ]
     arrays = [pa.array(values, type=part.type) for values, part in zip(zip(*rows, strict=True), schema, strict=True)]

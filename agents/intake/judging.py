@@ -1,0 +1,168 @@
+"""Compliance in the pass of one shard: judging, and what is said and written because of it.
+
+An event is judged before it counts, so that figures may leave out what breaks a rule, and enters the past only once it
+is taken. What it hits is told at once, unless the same events in another order could have another outcome.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from agents.compliance.judge import Hit, Judge, Surroundings
+from agents.compliance.rule_book import empty_rule_book
+from agents.compliance.world import References
+from agents.intake.directory import Directory
+from agents.intake.journeys import Journeys
+from agents.intake.locating import CheckIn, Locator
+from agents.intake.seen import Seen
+from agents.intake.touches import Touch, TouchRow, as_text
+from agents.progress.calendar import CompanyTime
+from schemas.alerts import Alert
+from schemas.events import EVENT_MODELS
+
+#: Kinds of events that rules look at.
+JUDGED = frozenset(kind for kind, model in EVENT_MODELS.items() if model.owner_field == "rep_id")
+
+
+def without_rules(directory: Directory, time: CompanyTime) -> Surroundings:
+    """Reference data and company time, and no rules."""
+    return Surroundings(empty_rule_book(), References({}, directory), directory, time)
+
+
+@dataclass
+class Finding:
+    """What judging produced since the last checkpoint."""
+
+    hits: list[Hit] = field(default_factory=list)
+    touches: list[TouchRow] = field(default_factory=list)
+    """Touches that were taken."""
+    alerts: list[Alert] = field(default_factory=list)
+    """Alerts that are told with the checkpoint."""
+
+    @property
+    def size(self) -> int:
+        """Rows waiting."""
+        return len(self.hits) + len(self.touches)
+
+
+@dataclass
+class Telling:
+    """What is to be told at once."""
+
+    alerts: list[Alert] = field(default_factory=list)
+    touches: list[Touch] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        return bool(self.alerts or self.touches)
+
+
+class Looked(NamedTuple):
+    """What was found about an event before it counts."""
+
+    hits: list[Hit]
+    check_in: CheckIn | None = None
+
+
+NOTHING = Looked([])
+
+
+class Judging:
+    """The rules of one shard.
+
+    Args:
+        surroundings: rules and reference data.
+        seen: what the shard has taken; alerts that are raised once in a period are remembered there.
+
+    Attributes:
+        judge: judges.
+        finding: for the next checkpoint.
+        telling: for at once.
+        marks: alerts raised once in a period, for what the checkpoint remembers.
+    """
+
+    def __init__(self, surroundings: Surroundings, seen: Seen) -> None:
+        self._seen = seen
+        self.marks: list[tuple[int, int]] = []
+        self.judge = Judge(surroundings, self._is_known)
+        self.locator = Locator(surroundings.time)
+        self.journeys = Journeys()
+        self.finding = Finding()
+        self.telling = Telling()
+
+    @property
+    def version(self) -> int:
+        """Version of the rules."""
+        return self.judge.surroundings.book.version
+
+    def _is_known(self, mark: int) -> bool:
+        return bool(self._seen.find(np.array([mark], np.uint64))[0])
+
+    def look(self, event: Any, now: datetime) -> Looked:
+        """Locate and judge an event of a representative; what is found is noted on it."""
+        check_in = self._locate(event) if event.kind_name == "visit" else None
+        hits = self.judge.judge(event, now)
+        if hits:
+            breaches = tuple(dict.fromkeys(hit.rule.rule.id for hit in hits if hit.status != "trial"))
+            event.found(event.findings._replace(breaches=breaches))
+        return Looked(hits, check_in)
+
+    def _locate(self, visit: Any) -> CheckIn | None:
+        before = None
+        if visit.check_in is not None:
+            before = self.journeys.before(visit.rep_id, CompanyTime.microseconds(visit.check_in_at))
+        return self.locator.note(visit, self.judge.surroundings.directory, before).check_in
+
+    def enter(self, event: Any, looked: Looked, *, at_once: bool) -> None:
+        """Put a taken event into the past of its representative, and on its way to those it concerns."""
+        self._note(looked.hits, at_once=at_once)
+        if looked.check_in is not None:
+            self.journeys.add(event.rep_id, looked.check_in)
+        self.judge.past.add(event, "rep", event.rep_id)
+        if touched := self.judge.touched(event):
+            text = as_text(event)
+            self.telling.touches += [Touch(subject, key, event, text) for subject, key in touched]
+
+    def take(self, row: TouchRow, now: datetime) -> None:
+        """Judge a touch and put it into the past of whom it concerns."""
+        touch = row.touch
+        if not touch.is_past:
+            self._note(self.judge.judge(touch.event, now, touch.subject, touch.key), at_once=True)
+        self.judge.past.add(touch.event, touch.subject, touch.key)
+        self.finding.touches.append(row)
+
+    def _note(self, hits: list[Hit], *, at_once: bool) -> None:
+        self.finding.hits += hits
+        for hit in hits:
+            if hit.alert is None:
+                continue
+            if hit.mark:
+                self._remember(hit.mark)
+            told = self.telling.alerts if at_once and hit.is_settled else self.finding.alerts
+            told.append(hit.alert)
+
+    def _remember(self, mark: int) -> None:
+        self._seen.add(np.array([mark], np.uint64), np.array([mark], np.uint64))
+        self.marks.append((mark, mark))
+
+    def told(self) -> Telling:
+        """What is to be told now; it is forgotten here."""
+        telling, self.telling = self.telling, Telling()
+        return telling
+
+    def take_over(self, before: "Judging") -> None:
+        """Go on counting, telling and writing where another left off."""
+        self.judge.counts = before.judge.counts
+        self.journeys = before.journeys
+        self.finding, self.telling, self.marks = before.finding, before.telling, before.marks
+
+    def follow(self, seen: Seen) -> None:
+        """Remember alerts in the memory of another shard object."""
+        self._seen = seen
+
+    def settle(self) -> tuple[Finding, list[tuple[int, int]]]:
+        """What the next checkpoint writes, and the alerts it remembers; both are forgotten here."""
+        finding, self.finding = self.finding, Finding()
+        marks, self.marks = self.marks, []
+        return finding, marks
