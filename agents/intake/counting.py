@@ -22,7 +22,7 @@ _HAN = "\u3400-\u4dbf\u4e00-\u9fff"
 _HAN_DIGITS = "〇零一二两三四五六七八九十百千万亿壹贰叁肆伍陆柒捌玖拾佰仟"
 _TENS = "twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety"
 _ONES = "one|two|three|four|five|six|seven|eight|nine"
-_WORDS = f"(?:{_TENS})(?:[ -](?:{_ONES}))?|(?:a |two |three |several |few )?(?:dozens?|hundreds?)|ten|eleven|twelve|[a-z]+teen"
+_WORDS = f"(?:{_TENS})(?:[ -](?:{_ONES}))?|(?:dozens?|hundreds?)|ten|eleven|twelve|[a-z]+teen"
 _NUMBER = re.compile(rf"[0-9]+(?:[.,][0-9]+)*|[{_HAN_DIGITS}]+|\b(?:{_WORDS})\b")
 #: What a text without a quantity has none of.
 NUMERALS = re.compile(rf"[0-9０-９①-⒛㈠-㈩{_HAN_DIGITS}]")

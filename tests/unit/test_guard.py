@@ -7,12 +7,14 @@ from typing import Any
 
 import pytest
 import yaml
+from rule_world import SHANGHAI
 
 from agents.intake.counting import normal
 from agents.intake.decode import decode
 from agents.intake.guard import Guard
+from agents.intake.self_test import TestError, flaws, try_counting, try_location
 from schemas.events import EVENT_MODELS
-from schemas.intake_policy import IntakePolicy
+from schemas.intake_policy import IntakePolicy, IntakeTest
 
 POLICY = Path(__file__).parents[2] / "policies" / "compliance" / "intake.yaml"
 WHEN = "2026-03-04T10:00:00+08:00"
@@ -75,6 +77,8 @@ SOUNDS = [
     ("sale", "药房进货200盒"),
     ("visit", "陈医生收下样品2盒"),
     ("visit", "给陈医生留了3盒试用装"),
+    ("visit", "陈医生使用样品2盒后反馈良好"),
+    ("visit", "科室会开始，陈医生领午餐2盒"),
     ("visit", "本月已拜访陈医生4次"),
     ("visit", "医保处方流转平台上线"),
     ("visit", "陈医生关注处方流转平台，计划5月上线"),
@@ -278,3 +282,33 @@ def test_the_message_names_nothing() -> None:
     rule = policy().prescription_counting
     with pytest.raises(ValueError, match="names nothing"):
         type(rule).model_validate(rule.model_dump() | {"message": {"zh": "{text}", "en": "x"}})
+
+
+def test_both_rules_of_the_intake_say_what_their_tests_expect() -> None:
+    tried = [*try_counting(policy().prescription_counting), *try_location(policy().location, SHANGHAI)]
+    assert [one.test.case for one in tried if not one.is_right] == []
+    assert [one.is_hit for one in tried].count(True) >= 10
+
+
+@pytest.mark.parametrize("part", ["prescribing", "units", "samples", "institutions", "studies", "ignored", "dosing"])
+def test_words_decide(part: str) -> None:
+    """Without the words of one list, something labelled is judged otherwise."""
+    rule = policy().prescription_counting
+    other = ["☠"] if part in {"prescribing", "units", "institutions"} else []
+    changed = Guard(rule.model_copy(update={"words": rule.words.model_copy(update={part: tuple(other)})}))
+    bodies = [raw(kind, **{FIELD_OF.get(kind, "remark"): text}) for kind, text in COUNTS + SOUNDS]
+    assert [changed.check(body) is None for body in bodies] != [guard().check(body) is None for body in bodies]
+
+
+def test_wrong_patterns_are_told_with_their_place() -> None:
+    keys = policy().prescription_counting.keys.model_copy(update={"products": ("ok", "(a+)\\1")})
+    rule = policy().prescription_counting.model_copy(update={"keys": keys})
+    ((loc, what),) = flaws(policy().model_copy(update={"prescription_counting": rule}))
+    assert loc == ("prescription_counting", "keys", "products", 1)
+    assert "does not work" in what
+
+
+def test_a_test_that_is_no_visit_is_told() -> None:
+    wrong = IntakeTest(case="x", expect="hit", event={"check_in": {"latitude": 99, "longitude": 0}})
+    with pytest.raises(TestError, match=r"check_in\.latitude: Input should be less than or equal to 90"):
+        list(try_location(policy().location.model_copy(update={"tests": (wrong,)}), SHANGHAI))
