@@ -22,6 +22,7 @@ from schemas.lights_output import LightChange, LightReading
 from schemas.mapping import Mapping
 from schemas.outputs import DeadLetter
 from schemas.policy import KpiPolicy
+from schemas.quarantine import QuarantinedEvent
 from schemas.reference import REFERENCE_MODELS
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -42,6 +43,7 @@ PUBLISHED: dict[str, type[BaseModel]] = {
     "policy-compliance-lists": ListFile,
     "policy-kpis": KpiPolicy,
     "policy-lights": LightPolicy,
+    "quarantined-event": QuarantinedEvent,
 }
 
 

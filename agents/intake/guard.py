@@ -217,11 +217,11 @@ def _told(raw: bytes) -> tuple[str | None, str | None, str | None]:
     payload = next((one for text in _decoded(raw) if (one := _parsed(text)) is not None), None)
     if isinstance(payload, _Pairs):
         fields = dict(payload)
-    event_id, rep_id, source = (_safe(fields.get(name)) for name in ("event_id", "rep_id", "source"))
+    event_id, rep_id, source = (plain_id(fields.get(name)) for name in ("event_id", "rep_id", "source"))
     return event_id, rep_id, source
 
 
-def _safe(value: Any) -> str | None:
+def plain_id(value: Any) -> str | None:
     """An identifier that can carry no sentence."""
     return value if isinstance(value, str) and 0 < len(value) <= _MOST_ID and _SAFE.issuperset(value) else None
 

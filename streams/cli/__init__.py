@@ -19,6 +19,7 @@ COMMANDS: dict[str, str] = {
     "simulate": "simulate",
     "targets": "targets",
     "lights": "lights",
+    "quarantine": "quarantine",
     "boards": "boards",
     "worker": "worker",
     "migrate": "migrate",
