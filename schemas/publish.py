@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from schemas.alerts import Alert
 from schemas.cases import CaseCommand, CaseEvent
 from schemas.compliance import ListFile, RuleFile
+from schemas.delivery import Delivery, DeliveryPolicy, Message
 from schemas.events import EVENT_MODELS
 from schemas.lights import LightPolicy
 from schemas.lights_output import LightChange, LightReading
@@ -33,11 +34,14 @@ PUBLISHED: dict[str, type[BaseModel]] = {
     "case-command": CaseCommand,
     "case-event": CaseEvent,
     "dead-letter": DeadLetter,
+    "delivery": Delivery,
+    "delivery-message": Message,
     "import-mapping": Mapping,
     "light": LightReading,
     "light-change": LightChange,
     "policy-compliance": RuleFile,
     "policy-compliance-lists": ListFile,
+    "policy-delivery": DeliveryPolicy,
     "policy-kpis": KpiPolicy,
     "policy-lights": LightPolicy,
 }

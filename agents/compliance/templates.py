@@ -55,6 +55,11 @@ class Template:
                 part = _compiled(name, scope, at + 1)
             self._parts.append((literal, part, spec or ""))
 
+    @property
+    def nodes(self) -> list[Node]:
+        """What it shows."""
+        return [part for _, part, _ in self._parts if part is not None]
+
     def fill(self, frame: Frame) -> str:
         """The sentence for an event."""
         time_ = frame.world.time

@@ -8,7 +8,7 @@ from operator import attrgetter
 from typing import Any
 
 from agents.intake.directory import Directory
-from agents.progress.derived import IN_MILLIONTHS, outside_fence_m
+from agents.progress.derived import IN_MILLIONTHS, LOCATED
 from schemas.measures import Condition, Filter, Scalar
 
 #: What a filter sees: the event, the directory, the ordinal of the day that decides the period.
@@ -24,11 +24,9 @@ def reader(name: str) -> Callable[[Any, Directory, int], Any]:
 
     What is worked out in minutes comes in millionths.
     """
-    if name == "outside_fence_m":
-        return outside_fence_m
     head, dot, tail = name.partition(".")
     if not dot:
-        read = IN_MILLIONTHS.get(name) or attrgetter(name)
+        read = IN_MILLIONTHS.get(name) or LOCATED.get(name) or attrgetter(name)
         return lambda event, _directory, _day: read(event)
     table, key = _TIMELINES[head]
 
@@ -55,9 +53,9 @@ def compile_where(where: Mapping[str, Condition]) -> Predicate | None:
 def _field_test(name: str, condition: Condition) -> Predicate:
     holds = _test(condition, MICRO if name in IN_MILLIONTHS else 1)
     read = reader(name)
-    if "." in name or name == "outside_fence_m":
+    if "." in name:
         return lambda event, directory, day: holds(read(event, directory, day))
-    get = IN_MILLIONTHS.get(name) or attrgetter(name)
+    get = IN_MILLIONTHS.get(name) or LOCATED.get(name) or attrgetter(name)
     return lambda event, _directory, _day: holds(get(event))
 
 

@@ -10,11 +10,12 @@ import mode.loop
 import uvloop
 
 from streams import worker
+from streams.delivery.service import DeliveryService
 from streams.desk.case_service import CaseService
 from streams.settings import Settings
 
 #: What runs in the process. A service that cannot go on sets its event `failed` and says why in `failure`.
-SERVICES: tuple[Callable[[Settings], Any], ...] = (CaseService,)
+SERVICES: tuple[Callable[[Settings], Any], ...] = (CaseService, DeliveryService)
 
 
 def run(settings: Settings) -> None:

@@ -14,6 +14,8 @@ from agents.compliance.arithmetic import UNITS
 from agents.compliance.functions.registry import Build, CallError, building, constant_of
 from agents.compliance.kinds import DURATION, NUMBER, TEXT, WINDOW, Kind, list_of, record_of
 from agents.compliance.nodes import Frame, Need, Node, Run, constant, node
+from agents.compliance.places import REP, Place
+from agents.compliance.selections import Look
 from agents.compliance.windows import FARTHEST, Window
 from schemas.events import EVENT_MODELS, EventModel
 
@@ -55,10 +57,11 @@ def _past(plural: str, model: EventModel) -> Build:
 
     def build(arguments: Sequence[Node], options: dict[str, Node]) -> Node:
         window = constant_of(arguments[0], 0)
-        subject, key = _whose(options)
-        made = node(kind, _look(model.kind_name, window, subject, key), [*arguments, *options.values()])
-        need = Need(model.kind_name, subject, window.name)
-        return replace(made, needs=made.needs | {need})
+        place, key = _whose(options)
+        look = Look(model.kind_name, place, window, key)
+        made = node(kind, _look(model.kind_name, window, place.subject, key), [*arguments, *options.values()])
+        need = Need(model.kind_name, place.subject, window.name)
+        return replace(made, needs=made.needs | {need}, look=look)
 
     options = dict.fromkeys(_SUBJECTS, TEXT)
     says = f"{plural} of the representative, or of the hcp or institution named"
@@ -66,13 +69,14 @@ def _past(plural: str, model: EventModel) -> Build:
     return build
 
 
-def _whose(options: dict[str, Node]) -> tuple[str, Run]:
+def _whose(options: dict[str, Node]) -> tuple[Place, Run]:
     if len(options) > 1:
         msg = "the past of one subject is asked for: name hcp or institution, not both"
         raise CallError(msg)
     for subject, key in options.items():
-        return subject, key.run
-    return "rep", lambda frame: getattr(frame.event, "rep_id", None)
+        field = key.text if key.parts or not key.op else key.op.removeprefix(".")
+        return Place(subject, field), key.run
+    return REP, lambda frame: getattr(frame.event, "rep_id", None)
 
 
 def _look(kind: str, window: Window, subject: str, key: Run) -> Run:
