@@ -298,7 +298,8 @@ class _Reader:
         options = self._options(part, called)
         self._check_list(part, called, arguments)
         try:
-            return called.build(arguments, options)
+            made = called.build(arguments, options)
+            return made if made.look is None else replace(made, look=made.look._replace(depth=len(self._loops)))
         except CallError as error:
             where = part.args[error.index] if error.index < len(part.args) else part
             raise self._source.error(where, str(error)) from None

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from agents.compliance.errors import ExhaustedError
 from agents.compliance.kinds import Kind
-from agents.compliance.world import World
 
 if TYPE_CHECKING:
     from agents.compliance.selections import Look, Loop, Selection
+    from agents.compliance.world import World
 
 #: Steps one rule may take for one event: items looked at in lists and in the past, and what long texts cost.
 STEPS = 100_000
@@ -42,7 +42,7 @@ class Frame:
 
     __slots__ = ("_rows", "day", "event", "item0", "item1", "item2", "left", "moment_us", "named", "person", "world")
 
-    def __init__(self, event: Any, world: World) -> None:
+    def __init__(self, event: Any, world: "World") -> None:
         self.event, self.world = event, world
         self.day = date.fromordinal(world.time.day_of(event.occurred_at))
         self.moment_us = world.time.microseconds(event.occurred_at)
@@ -177,7 +177,7 @@ def node(
         op: what it is, where others must know.
     """
     needs = frozenset[Need]().union(*(part.needs for part in parts))
-    selections = frozenset["Selection"]().union(*(part.selections for part in parts))
+    selections = frozenset().union(*(part.selections for part in parts))
     reads = 0 if is_steady else FRAME
     for part in parts:
         reads |= part.reads

@@ -11,6 +11,7 @@ from agents.compliance.language import compile_expression
 from agents.compliance.nodes import STEPS, Explanation, Frame, Need, Node, explain, missing, remembered
 from agents.compliance.places import PERSON, REP, Place, place_of, professionals, subjects_of
 from agents.compliance.scope import Scope, names_of
+from agents.compliance.selections import Selection
 from agents.compliance.templates import Language, Template
 from schemas.compliance import Rule
 
@@ -110,6 +111,12 @@ class CompiledRule:
     def needs(self) -> list[Need]:
         """The pasts it looks back on."""
         return sorted({need for node in self._nodes.values() for need in node.needs})
+
+    @property
+    def selections(self) -> frozenset[Selection]:
+        """What must be kept of the past for it, to judge and to tell."""
+        told = [part for of_kind in self._templates.values() for one in of_kind.values() for part in one.nodes]
+        return frozenset[Selection]().union(*(node.selections for node in (*self._nodes.values(), *told)))
 
     def judge(self, frame: Frame) -> Outcome:
         """Whether the rule hits an event, the fast way.

@@ -18,6 +18,8 @@ from agents.progress.calendar import CompanyTime
 from schemas.events import EVENT_MODELS
 
 SLOTS = ("item0", "item1", "item2")
+#: Reads an item from its slot, in a frame or `Slots`.
+Read = Callable[[Any], Any]
 _TODAY = WINDOWS["today"]
 
 
@@ -70,11 +72,11 @@ class Selection(NamedTuple):
     window: Window
     slot: str
     """Slot of the item its conditions read."""
-    tests: tuple[Run, ...]
+    tests: tuple[Read, ...]
     """Conditions an event must meet; they read the event only."""
-    groups: tuple[Run, ...]
+    groups: tuple[Read, ...]
     """What an event is looked up by."""
-    value: Run | None = None
+    value: Read | None = None
     """What is added up; None: nothing."""
     fields: tuple[str, ...] | None = ()
     """Fields that are kept of an event; None: the event itself."""
@@ -297,7 +299,11 @@ def _told(part: Node) -> str:
     return f"{part.text} [{', '.join(sorted(variables))}] {' '.join(sorted(known))}"
 
 
-def asked(query: Query, answer: Callable[[Any, Query, Frame, str, int, int], Any]) -> Run:
+#: Asks a history, whose past and from when until when are known.
+Answer = Callable[[Any, Query, Frame, str, int, int], Any]
+
+
+def asked(query: Query, answer: Answer) -> Run:
     """Ask the history a query for whoever the event names; missing where it names nobody."""
     key, since_us, until_us = query.look.key, query.since_us, query.until_us
 

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from agents.compliance.arithmetic import EXACT
 from agents.compliance.errors import RuleError
+from agents.compliance.keeping import Kept
 from agents.compliance.language import compile_expression
 from agents.compliance.nodes import Frame, Node
 from agents.compliance.scope import Scope
@@ -105,6 +106,12 @@ def named(record: Model) -> str:
     return f"{kind} {found}"
 
 
+def _kept(record: Kept, language: Language, time_: CompanyTime) -> str:
+    """What is kept of a past event."""
+    known = (getattr(record, field) for field in record.__slots__)
+    return " ".join([record.kind_name, *(written(value, language, time_) for value in known if value is not None)])
+
+
 def _number(value: int | Decimal, spec: str) -> str:
     found = _SPEC.fullmatch(spec)
     with suppress(InvalidOperation):  # a number of more than 64 digits stays as it is
@@ -162,5 +169,6 @@ _WRITERS: tuple[tuple[Any, _Writer], ...] = (
     (date, lambda value, *_: f"{value:%Y-%m-%d}"),
     (time, lambda value, *_: f"{value:%H:%M}"),
     (Model, lambda value, *_: named(value)),
+    (Kept, lambda value, language, time_, _spec: _kept(value, language, time_)),
     (Sequence | frozenset, lambda value, language, time_, _spec: _listed(value, language, time_)),
 )
