@@ -7,6 +7,7 @@ import os
 import zlib
 from base64 import b64decode, b64encode
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -176,13 +177,9 @@ def _messages(consumer: Consumer) -> Iterator[QuarantinedEvent]:
             if message is None or message.error() is not None:
                 msg = f"the broker did not send {QUARANTINE}[{number}] up to {high}: try again"
                 raise UnavailableError(msg)
-            try:
+            with suppress(ValidationError):  # somebody else than a worker wrote here
                 yield QuarantinedEvent.model_validate_json(message.value() or b"")
-            except ValidationError:
-                continue  # nobody but a worker writes here
-            finally:
-                is_last = message.offset() >= high - 1
-            if is_last:
+            if message.offset() >= high - 1:
                 break
 
 
