@@ -16,4 +16,5 @@ def newest_version(client: Any) -> int:
 def load(client: Any, time: CompanyTime) -> RuleBook:
     """Interim."""
     pack = compliance_policy.load(Path("policies"), time)
-    return RuleBook(1, RuleSet(LIVE, 1, tuple(entry.compiled for entry in pack.entries)), (), pack.lists)
+    live = RuleSet(LIVE, 1, tuple(entry.compiled for entry in pack.entries))
+    return RuleBook(1, live, (), pack.lists, intake=pack.intake)
