@@ -42,8 +42,9 @@ _log = structlog.get_logger("gateway")
 class _Server(uvicorn.Server):
     """Ends the streams as soon as a signal comes, so that they do not keep the process."""
 
-    def __init__(self, config: uvicorn.Config, leaving: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, leaving: Callable[[], None], ready: Callable[[], object]) -> None:
         super().__init__(config)
+        self._ready = ready
         self._leaving = leaving
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -51,6 +52,7 @@ class _Server(uvicorn.Server):
         """Begin to serve."""
         self._loop = asyncio.get_running_loop()
         await super().startup(sockets)  # type: ignore[arg-type]
+        self._ready()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Take a signal."""
@@ -117,6 +119,7 @@ def _serve(app: ASGIApp, host: str, port: int, hub: Hub) -> None:
         http="h11",
         ws="none",
         log_config=None,
+        log_level="warning",
         access_log=False,
         server_header=False,
         proxy_headers=False,
@@ -129,5 +132,5 @@ def _serve(app: ASGIApp, host: str, port: int, hub: Hub) -> None:
         msg = f"port {port} of {host} cannot be used: name another with --port or PULSE_GATEWAY_PORT"
         raise UsageError(msg) from None
     with socket:
-        _log.info("gateway is ready", url=f"http://{host}:{socket.getsockname()[1]}/")
-        _Server(config, hub.close).run(sockets=[socket])
+        url = f"http://{host}:{socket.getsockname()[1]}/"
+        _Server(config, hub.close, lambda: _log.info("gateway is ready", url=url)).run(sockets=[socket])

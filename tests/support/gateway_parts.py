@@ -124,6 +124,7 @@ def gateway(
     bounds: Bounds | None = None,
     per_s: float = 10_000.0,
     suspicious: Suspicion | None = None,
+    timeout_s: float = 20.0,
     kinds: Sequence[str] = ("visit", "sale", "payment", "activity", "survey", "market"),
 ) -> Iterator[Bench]:
     """A gateway in this process."""
@@ -147,7 +148,7 @@ def gateway(
     )
     sender.start()
     try:
-        with TestClient(create_app(parts, QuietFeed(), 20.0), raise_server_exceptions=False) as client:
+        with TestClient(create_app(parts, QuietFeed(), timeout_s), raise_server_exceptions=False) as client:
             yield Bench(client, producer, parts, named)
     finally:
         sender.stop()
