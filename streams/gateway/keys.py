@@ -96,9 +96,8 @@ def listed(client: Client) -> list[ApiKey]:
         UnavailableError: ClickHouse does not answer.
         UsageError: the table is not there yet.
     """
-    columns = ", ".join(
-        f"toString({name}) AS {name}" if name in {"key_id", "key_hash"} else name for name in _COLUMNS[:-1]
-    )
+    fixed = {"key_id", "key_hash"}
+    columns = ", ".join(f"toString({name}) AS {name}" if name in fixed else name for name in _COLUMNS[:-1])
     statement = f"SELECT {columns} FROM {_TABLE} FINAL ORDER BY created_at DESC, key_id"
     try:
         with translated():

@@ -18,6 +18,7 @@ from streams.importing import ImportJob
 from streams.importing.plan import prepare
 from streams.settings import Settings
 from streams.shards_view import Progress, ShardsView
+from streams.supervisor import desk
 from streams.supervisor.gateway import Gateway
 from streams.supervisor.imports import Imports, counts
 from streams.supervisor.kafka_topics import ensure_topics
@@ -134,6 +135,7 @@ class Run:
             imports, simulating = self._feed(settings, view, pool, services)
             self._finish(pool)
             summary = self._summary(self._read(view).since(before), pool, imports, simulating)
+            summary = replace(summary, alerts=desk.counts(settings))
             return replace(summary, lights=_lights(settings), open_letters=_open_letters(settings))
 
     def _open_page(self, settings: Settings, stack: ExitStack) -> None:
@@ -162,7 +164,7 @@ class Run:
             Worker(index, environment(settings, {"PULSE_METRICS_PORT": str(port)}), folder, self._screen)
             for index, port in enumerate(ports)
         ]
-        return WorkerPool(workers), ports
+        return WorkerPool([*workers, desk.child(settings, folder, self._screen)]), ports
 
     def _wait_until_ready(self, view: ShardsView, pool: WorkerPool, services: Services) -> None:
         shards = view.partitions()
@@ -193,7 +195,7 @@ class Run:
                 progress = self._read(view, " · ".join(filter(None, (imports.status, simulating.status))))
                 if error := imports.error or simulating.error:
                     raise error
-                if leave and not feeding and progress.drained():
+                if leave and not feeding and progress.drained() and desk.drained(settings):
                     break
         finally:
             self._drained_s = time.monotonic()

@@ -95,8 +95,7 @@ def test_who_waits_for_whom() -> None:
         "migrate": {"clickhouse": well},
         "topics": {"kafka": well},
         "policies": {"migrate": done, "redis": well},
-        "worker": {"topics": done, "policies": done, "redis": well},
-        "desk": {"topics": done, "policies": done, "redis": well},
+        **{name: {"topics": done, "policies": done, "redis": well} for name in ("worker", "desk")},
         "gateway": {"topics": done, "policies": done, "clickhouse": well},
     }
 
@@ -156,7 +155,7 @@ def test_mounted_files_are_there_and_read_only() -> None:
     mounts = [
         volume for service in SERVICES.values() for volume in service.get("volumes", []) if volume.startswith(".")
     ]
-    assert len(mounts) == 6
+    assert len(mounts) == 7
     for mount in mounts:
         source, _target, mode = mount.split(":")
         assert (ROOT / source).exists()
