@@ -25,6 +25,7 @@ from streams.gateway.readiness import Readiness
 from streams.gateway.reading import Reading
 from streams.gateway.rules import RuleTitles
 from streams.gateway.sender import Sender
+from streams.gateway.suspicion import suspicion_of
 from streams.gateway.tokens import tokens_of
 from streams.gateway.trees import Trees
 from streams.producer import BulkProducer
@@ -98,7 +99,9 @@ def _parts(settings: Settings, sender: Sender, hub: Hub, readings: tuple[Reading
         keys=keys.Keys(lambda: keys.listed(quick.client())),
         limit=RateLimit(settings.gateway_requests_per_s, _BURST_S, time.monotonic),
         bounds=Bounds(settings.gateway_body_bytes, settings.max_event_bytes, settings.gateway_batch_events),
-        rules=Rules(settings.max_event_bytes, timedelta(seconds=settings.future_tolerance_s)),
+        rules=Rules(
+            settings.max_event_bytes, timedelta(seconds=settings.future_tolerance_s), suspicion_of(settings.policies)
+        ),
         sender=sender,
         reading=reading,
         hub=hub,

@@ -16,13 +16,14 @@ from streams.errors import InvalidError, UnavailableError
 from streams.gateway.access import Bounds, Parts
 from streams.gateway.app import create_app
 from streams.gateway.feed import Hub
-from streams.gateway.ingest import Rules, Suspicion
+from streams.gateway.ingest import Rules
 from streams.gateway.keys import ApiKey, Keys, make
 from streams.gateway.limits import RateLimit
 from streams.gateway.readiness import Readiness
 from streams.gateway.reading import Reading
 from streams.gateway.rules import RuleTitles
 from streams.gateway.sender import Sender
+from streams.gateway.suspicion import Suspicion, nothing
 from streams.gateway.tokens import Tokens
 from streams.gateway.trees import Trees
 
@@ -132,7 +133,7 @@ def gateway(
     sender = Sender(producer, flush_s=1)
     reading = reading or FakeReading()
     named, kept = made_keys(crm=(kinds, "crm"), any=(kinds, ""), visits=(("visit",), ""))
-    rules = Rules(100_000, timedelta(days=1), suspicious or (lambda _kind, _raw: False))
+    rules = Rules(100_000, timedelta(days=1), suspicious or nothing)
     parts = Parts(
         tokens=Tokens({"HS256": SECRET}, "sfe-pulse", "sfe-pulse"),
         keys=Keys(lambda: kept),

@@ -18,13 +18,14 @@ from gateway_parts import SECRET, Bench, FakeReading, QuietFeed, bearer, gateway
 from pydantic import SecretStr
 from structlog.testing import capture_logs
 
+from agents.cases.deciding import MAY
 from streams.errors import UnavailableError, UsageError
 from streams.gateway.app import skeleton
 from streams.gateway.keys import Keys, digest_of
 from streams.gateway.limits import RateLimit
 from streams.gateway.problems import ProblemError
 from streams.gateway.readiness import Readiness
-from streams.gateway.rights import ACTIONS, JUDGES, MAY, SEES
+from streams.gateway.rights import ACTIONS, JUDGES, SEES
 from streams.gateway.tokens import Tokens, ensure_secret, mint, secret_of, tokens_of
 from streams.settings import Settings
 
