@@ -93,6 +93,7 @@ def _urls(settings: Settings) -> tuple[str, SecretStr]:
 
 def _parts(settings: Settings, sender: Sender, hub: Hub, readings: tuple[Reading, Reading]) -> Parts:
     reading, quick = readings
+    ahead = timedelta(seconds=settings.future_tolerance_s)
     admin = AdminClient({"bootstrap.servers": settings.kafka_url or "", "log_level": 2})
     return Parts(
         tokens=tokens_of(settings),
