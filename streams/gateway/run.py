@@ -100,9 +100,7 @@ def _parts(settings: Settings, sender: Sender, hub: Hub, readings: tuple[Reading
         keys=keys.Keys(lambda: keys.listed(quick.client())),
         limit=RateLimit(settings.gateway_requests_per_s, _BURST_S, time.monotonic),
         bounds=Bounds(settings.gateway_body_bytes, settings.max_event_bytes, settings.gateway_batch_events),
-        rules=Rules(
-            settings.max_event_bytes, timedelta(seconds=settings.future_tolerance_s), suspicion_of(settings.policies)
-        ),
+        rules=Rules(settings.max_event_bytes, ahead, suspicion_of(settings.policies)),
         sender=sender,
         reading=reading,
         hub=hub,
