@@ -79,9 +79,7 @@ def alert_table(alerts: Sequence[Alert], stamp: int) -> Any:
 def alert_of(row: Mapping[str, Any]) -> Alert:
     """The alert of a row of the table `alerts`, its id as text."""
     content = {name: row[name] for name in _ALIKE}
-    content |= {
-        name: row[name] or None for name in _MAY_BE_EMPTY
-    }
+    content |= {name: row[name] or None for name in _MAY_BE_EMPTY}
     content |= {name: {"zh": row[f"{name}_zh"], "en": row[f"{name}_en"]} for name in ("title", "message")}
     content |= {name: orjson.loads(row[name]) for name in ("basis", "explanation")}
     return Alert.model_validate(content)
