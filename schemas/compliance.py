@@ -26,7 +26,8 @@ _MOST_LISTED = 10_000
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 
 
-def _in_english(value: object) -> object:
+def in_english(value: object) -> object:
+    """The severity by its English name; anything else as it is."""
     return _IN_CHINESE.get(value, value) if isinstance(value, str) else value
 
 
@@ -88,7 +89,7 @@ class Rule(Model):
     severity: Annotated[
         Severity,
         BeforeValidator(
-            _in_english, json_schema_input_type=Literal["prohibited", "avoid", "monitor", "禁止", "回避", "关注"]
+            in_english, json_schema_input_type=Literal["prohibited", "avoid", "monitor", "禁止", "回避", "关注"]
         ),
     ]
     """prohibited (禁止): red, stop; avoid (回避): amber, review; monitor (关注): yellow, log."""

@@ -7,15 +7,18 @@ from pathlib import Path
 
 from agents.compliance.rules import CompiledRule, FlawedRuleError, compile_rule
 from agents.compliance.self_test import CaseError, folded_lists, frame_of
+from agents.intake import self_test as intake_test
 from agents.progress.calendar import CompanyTime
 from schemas.compliance import Examples, ListFile, NamedList, Rule, RuleFile
+from schemas.intake_policy import CountingRule, IntakePolicy, LocationRule
 from streams import policies
 from streams.errors import UsageError
 from streams.places import place_within
 from streams.policies import Mistake, PolicyError
 
-#: Folder of the rules, within that of the policies, and the file of named lists in it.
-FOLDER, LIST_FILE = "compliance", "lists.yaml"
+#: Folder of the rules, within that of the policies; the file of named lists in it, and that of what acts at the intake.
+FOLDER, LIST_FILE, INTAKE_FILE = "compliance", "lists.yaml", "intake.yaml"
+_OTHER_FILES = frozenset({LIST_FILE, INTAKE_FILE})
 _FEWEST = "it needs a list `rules`"
 
 
@@ -44,6 +47,13 @@ class Pack:
 
     entries: tuple[Entry, ...]
     lists: Mapping[str, frozenset[str]]
+    intake: IntakePolicy | None = None
+    """R06 and R26; None where the folder has no text of them."""
+
+    @property
+    def intake_rules(self) -> tuple[CountingRule | LocationRule, ...]:
+        """The rules that act at the intake."""
+        return () if self.intake is None else (self.intake.prescription_counting, self.intake.location)
 
     def of(self, rule_id: str) -> list[Entry]:
         """The versions of one rule.
@@ -53,7 +63,8 @@ class Pack:
         """
         found = [entry for entry in self.entries if entry.rule.id == rule_id]
         if not found:
-            known = ", ".join(dict.fromkeys(entry.rule.id for entry in self.entries))
+            ids = [entry.rule.id for entry in self.entries] + [rule.id for rule in self.intake_rules]
+            known = ", ".join(dict.fromkeys(ids))
             msg = f"there is no rule {rule_id}: there is {known}"
             raise UsageError(msg)
         return found
@@ -71,7 +82,7 @@ def load(folder: Path, time: CompanyTime) -> Pack:
         UsageError: there is no rule, or a file cannot be read.
     """
     paths = sorted((folder / FOLDER).glob("*.yaml"))
-    if not any(path.name != LIST_FILE for path in paths):
+    if not any(path.name not in _OTHER_FILES for path in paths):
         msg = f"{folder / FOLDER} has no rules: start where the folder is, or name it in PULSE_POLICIES"
         raise UsageError(msg)
     reading = _Reading(time)
@@ -79,12 +90,14 @@ def load(folder: Path, time: CompanyTime) -> Pack:
         if path.name == LIST_FILE:
             reading.read_lists(path)
     for path in paths:
-        if path.name != LIST_FILE:
+        if path.name == INTAKE_FILE:
+            reading.read_intake(path)
+        elif path.name != LIST_FILE:
             reading.read_rules(path)
     reading.check_versions()
     if reading.mistakes:
         raise PolicyError(reading.mistakes)
-    return Pack(tuple(reading.entries), reading.lists)
+    return Pack(tuple(reading.entries), reading.lists, reading.intake)
 
 
 class _Reading:
@@ -97,6 +110,7 @@ class _Reading:
         self.entries: list[Entry] = []
         self.lists: dict[str, frozenset[str]] = {}
         self.mistakes: list[Mistake] = []
+        self.intake: IntakePolicy | None = None
 
     def read_lists(self, path: Path) -> None:
         text = policies.read(path.parent, path.name)
@@ -107,6 +121,22 @@ class _Reading:
             return
         self.mistakes += _twice(listed, text, str(path))
         self.lists = folded_lists(listed)
+
+    def read_intake(self, path: Path) -> None:
+        text, name = policies.read(path.parent, path.name), str(path)
+        try:
+            policy = policies.parse_as(IntakePolicy, text, name, "it needs `prescription_counting`")
+        except PolicyError as error:
+            self.mistakes += error.mistakes
+            return
+        wrong = list(intake_test.flaws(policy))
+        try:
+            for _ in intake_test.try_location(policy.location, self._time):
+                pass
+        except intake_test.TestError as error:
+            wrong.append((("location", "tests", *error.path), str(error)))
+        self.mistakes += [policies.mistake_at(text, name, loc, what) for loc, what in wrong]
+        self.intake = None if wrong else policy
 
     def read_rules(self, path: Path) -> None:
         text, name = policies.read(path.parent, path.name), str(path)

@@ -9,6 +9,7 @@ from agents.compliance.arithmetic import UNITS
 from agents.compliance.comparison import exact
 from agents.compliance.kinds import holds_float
 from agents.compliance.nodes import Account, Explanation, Frame, Node, Run, explain
+from agents.compliance.places import PERSON, names_persons
 from agents.compliance.windows import WINDOWS
 from schemas.base import Model
 from schemas.events import EVENT_MODELS
@@ -17,6 +18,11 @@ from schemas.events import EVENT_MODELS
 Parameter = str | int | float | bool | Sequence[str | int | float]
 #: Reference rows an event leads to, by the field that names them.
 REFERENCE_OF_FIELD = {"rep": "rep_id", "institution": "institution_id", "product": "product_id", "hcp": "hcp_id"}
+#: Fields that are gone once the intake has located the visit: rules could not ask for them again (R26).
+NOT_KEPT = frozenset({"check_in", "check_out"})
+NOT_KEPT_HINT = (
+    "is not kept (R26): ask outside_fence(), farther_than(500), distance_band(), accuracy_m() or journey_kmh()"
+)
 _NO_LISTS: frozenset[str] = frozenset()
 
 
@@ -57,10 +63,12 @@ def field_run(model: type[Model], name: str, get: Run | None) -> Run:
 def names_of(scope: Scope) -> dict[str, str]:
     """Every name of a scope, and what it is."""
     fields = EVENT_MODELS[scope.event_kind].model_fields
-    found = dict.fromkeys(fields, "a field of the event")
+    found = dict.fromkeys((name for name in fields if name not in NOT_KEPT), "a field of the event")
     found |= {table: "reference data" for table, key in REFERENCE_OF_FIELD.items() if key in fields}
     found |= dict.fromkeys(UNITS, "a unit of time") | dict.fromkeys(WINDOWS, "a window")
     found |= {"day": "the company day of the event"}
+    if names_persons(EVENT_MODELS[scope.event_kind]):
+        found[PERSON] = "a professional the event names"
     found |= dict.fromkeys(scope.parameters, "a threshold") | dict.fromkeys(scope.named, "a named part")
     return found
 

@@ -6,7 +6,7 @@ is taken. What it hits is told at once, unless the same events in another order 
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -14,11 +14,13 @@ from agents.compliance.judge import Hit, Judge, Surroundings
 from agents.compliance.rule_book import empty_rule_book
 from agents.compliance.world import References
 from agents.intake.directory import Directory
+from agents.intake.journeys import Journeys
+from agents.intake.locating import CheckIn, Locator
 from agents.intake.seen import Seen
 from agents.intake.touches import Touch, TouchRow, as_text
 from agents.progress.calendar import CompanyTime
 from schemas.alerts import Alert
-from schemas.events import EVENT_MODELS, Event
+from schemas.events import EVENT_MODELS
 
 #: Kinds of events that rules look at.
 JUDGED = frozenset(kind for kind, model in EVENT_MODELS.items() if model.owner_field == "rep_id")
@@ -38,8 +40,6 @@ class Finding:
     """Touches that were taken."""
     alerts: list[Alert] = field(default_factory=list)
     """Alerts that are told with the checkpoint."""
-    positions: set[str] = field(default_factory=set)
-    """Representatives with a new check-in."""
 
     @property
     def size(self) -> int:
@@ -56,6 +56,16 @@ class Telling:
 
     def __bool__(self) -> bool:
         return bool(self.alerts or self.touches)
+
+
+class Looked(NamedTuple):
+    """What was found about an event before it counts."""
+
+    hits: list[Hit]
+    check_in: CheckIn | None = None
+
+
+NOTHING = Looked([])
 
 
 class Judging:
@@ -76,6 +86,8 @@ class Judging:
         self._seen = seen
         self.marks: list[tuple[int, int]] = []
         self.judge = Judge(surroundings, self._is_known)
+        self.locator = Locator(surroundings.time)
+        self.journeys = Journeys()
         self.finding = Finding()
         self.telling = Telling()
 
@@ -87,20 +99,27 @@ class Judging:
     def _is_known(self, mark: int) -> bool:
         return bool(self._seen.find(np.array([mark], np.uint64))[0])
 
-    def look(self, event: Event, now: datetime) -> list[Hit]:
-        """What hits an event of a representative, and notes on it which rules in force did."""
+    def look(self, event: Any, now: datetime) -> Looked:
+        """Locate and judge an event of a representative; what is found is noted on it."""
+        check_in = self._locate(event) if event.kind_name == "visit" else None
         hits = self.judge.judge(event, now)
         if hits:
             breaches = tuple(dict.fromkeys(hit.rule.rule.id for hit in hits if hit.status != "trial"))
             event.found(event.findings._replace(breaches=breaches))
-        return hits
+        return Looked(hits, check_in)
 
-    def enter(self, event: Any, hits: list[Hit], *, at_once: bool) -> None:
+    def _locate(self, visit: Any) -> CheckIn | None:
+        before = None
+        if visit.check_in is not None:
+            before = self.journeys.before(visit.rep_id, CompanyTime.microseconds(visit.check_in_at))
+        return self.locator.note(visit, self.judge.surroundings.directory, before).check_in
+
+    def enter(self, event: Any, looked: Looked, *, at_once: bool) -> None:
         """Put a taken event into the past of its representative, and on its way to those it concerns."""
-        self._note(hits, at_once=at_once)
+        self._note(looked.hits, at_once=at_once)
+        if looked.check_in is not None:
+            self.journeys.add(event.rep_id, looked.check_in)
         self.judge.past.add(event, "rep", event.rep_id)
-        if event.kind_name == "visit" and event.check_in is not None:
-            self.finding.positions.add(event.rep_id)
         if touched := self.judge.touched(event):
             text = as_text(event)
             self.telling.touches += [Touch(subject, key, event, text) for subject, key in touched]
@@ -135,6 +154,7 @@ class Judging:
     def take_over(self, before: "Judging") -> None:
         """Go on counting, telling and writing where another left off."""
         self.judge.counts = before.judge.counts
+        self.journeys = before.journeys
         self.finding, self.telling, self.marks = before.finding, before.telling, before.marks
 
     def follow(self, seen: Seen) -> None:

@@ -17,7 +17,7 @@ import numpy as np
 from agents.compliance.judge import Surroundings
 from agents.intake.decode import RefusedError, check_time, decode
 from agents.intake.directory import Directory
-from agents.intake.judging import JUDGED, Judging, without_rules
+from agents.intake.judging import JUDGED, NOTHING, Judging, without_rules
 from agents.intake.seen import Seen, content_hash, identity_hash
 from agents.intake.touches import Touch, TouchRow, from_message
 from agents.progress.cells import TERRITORY
@@ -323,7 +323,7 @@ class Shard:
 
     def _candidate(self, topic: str, record: Record, event: Event) -> _Candidate:
         kind = event.kind_name
-        row = EVENT_TABLES[kind].to_row(event)
+        row = EVENT_TABLES[kind].content(event)
         skipped = _RECORDED_AT[kind]
         identity = identity_hash(kind, event.owner, event.event_id)
         content = content_hash(identity, (*row[:skipped], *row[skipped + 1 :]))
@@ -354,7 +354,7 @@ class Shard:
 
     def _apply(self, kind: str, item: _Candidate, buckets: dict[Unit, int], now: datetime, *, at_once: bool) -> bool:
         is_judged = kind in JUDGED
-        hits = self.judging.look(item.event, now) if is_judged else []
+        looked = self.judging.look(item.event, now) if is_judged else NOTHING
         try:
             self.progress.add_event(kind, item.event, buckets)
         except Exception as error:  # whatever a policy's arithmetic raises concerns this event alone
@@ -362,9 +362,9 @@ class Shard:
             return False
         day = self.progress.time.day_of(item.event.occurred_at)
         if is_judged:
-            self.judging.enter(item.event, hits, at_once=at_once)
+            self.judging.enter(item.event, looked, at_once=at_once)
         technical = (day, item.content, self.number, item.record.offset, list(item.event.findings.breaches))
-        self.output.rows[kind].append((*item.row, *technical))
+        self.output.rows[kind].append((*EVENT_TABLES[kind].kept(item.row, item.event), *technical))
         self.counts[f"accepted:{kind}"] += 1
         return True
 

@@ -60,7 +60,7 @@ def touch_identity(subject: str, key: str, kind: str, rep_id: str, event_id: str
 def as_text(event: Event) -> bytes:
     """An event as a line of what the intake found and a line of JSON, without positions."""
     breaches, located = event.findings
-    found = orjson.dumps([breaches, located if any(located) else None])
+    found = orjson.dumps([breaches, list(located) if any(found is not None for found in located) else None])
     return b"%b\n%b" % (found, event.model_dump_json(exclude=_LEFT_OUT, exclude_defaults=True).encode())
 
 

@@ -18,7 +18,7 @@ from rich.text import Text
 
 from streams import light_policy, policies, references
 from streams import settings as settings_module
-from streams.cli import compliance
+from streams.cli import compliance, delivery
 from streams.errors import InvalidError, UnavailableError, UsageError
 from streams.policies import Mistake, PolicyError, Version
 from streams.policy_changes import Change, Changes, compare, compare_lights
@@ -44,11 +44,12 @@ Which = Annotated[Name, typer.Argument(help="Which policy.")]
 
 
 class Checked(StrEnum):
-    """Policies that can be checked; the rules of compliance cannot be published yet."""
+    """Policies that can be checked; the rules of compliance cannot be published yet, delivery is read from its file."""
 
     KPIS = policies.KPIS
     LIGHTS = policies.LIGHTS
     COMPLIANCE = "compliance"
+    DELIVERY = "delivery"
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ def register(app: typer.Typer) -> None:
 
 def check(
     checked: Annotated[
-        Checked, typer.Argument(metavar="[kpis|lights|compliance]", help="Which policy.")
+        Checked, typer.Argument(metavar="[kpis|lights|compliance|delivery]", help="Which policy.")
     ] = Checked.KPIS,
     folder: Folder = None,
     as_json: AsJson = False,
@@ -86,6 +87,9 @@ def check(
     """Say every mistake in the policy, with file, line and column."""
     if checked is Checked.COMPLIANCE:
         compliance.check(folder or settings_module.load().policies, as_json=as_json)
+        return
+    if checked is Checked.DELIVERY:
+        delivery.check(folder or settings_module.load().policies, as_json=as_json)
         return
     name = Name(checked)
     kind = KINDS[name]

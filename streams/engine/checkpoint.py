@@ -27,7 +27,7 @@ from schemas.outputs import DeadLetter
 from streams.alert_rows import ShardTouch
 from streams.dead_letters import letter_id
 from streams.engine.backlog import note_backlog
-from streams.engine.rules import counted_by_rule, counts_to_wire, position_fields, rule_counts
+from streams.engine.rules import check_in_fields, counted_by_rule, counts_to_wire, rule_counts
 from streams.engine.sink import Block, write
 from streams.engine.store import Commit, Store
 from streams.engine.telling import Message, messages_of
@@ -110,7 +110,7 @@ def take_snapshot(owned: OwnedShard, stamp: int, now: datetime) -> Snapshot:
     finding, marks = shard.judging.settle()
     messages += messages_of(shard.judging.told(), finding.alerts)
     new_held, gone = held_fields(owned.shard.held, owned.held_before, everything=owned.replace)
-    positions = position_fields(shard.judging, finding.positions)
+    check_ins = check_in_fields(shard.judging.journeys)
     cells = changed_rows(shard.progress) + rolling
     lights = owned.lights.snapshot(cells, partial(row_of, shard.progress), now, everything=owned.replace)
     letters = _letters(owned, output.letters, now)
@@ -125,7 +125,7 @@ def take_snapshot(owned: OwnedShard, stamp: int, now: datetime) -> Snapshot:
         token=owned.token,
         meta=_meta(owned, stamp),
         follows=owned.stamp,
-        fields=changed_fields(shard.progress) | new_held | lights.fields | positions,
+        fields=changed_fields(shard.progress) | new_held | lights.fields | check_ins,
         dropped=[*dropped_fields(shard.progress), *gone],
         seen=pack([*output.seen, *marks]),
         replace=owned.replace,

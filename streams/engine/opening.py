@@ -34,12 +34,12 @@ from streams.clickhouse import translated
 from streams.engine.checkpoint import OwnedShard
 from streams.engine.group import Positions
 from streams.engine.rules import (
-    POSITION_PREFIX,
+    CHECK_IN_PREFIX,
     judged_anew,
     load_past,
     remember_stored,
+    restore_check_ins,
     restore_counts,
-    restore_positions,
     tell_past,
 )
 from streams.engine.store import Stored
@@ -57,7 +57,7 @@ _COUNTER = "c:"
 _OFFSET = "o:"
 _FRESH = "f:"
 #: Beginnings of fields that are not the progress state's.
-_OTHERS = (HELD_PREFIX, POSITION_PREFIX)
+_OTHERS = (HELD_PREFIX, CHECK_IN_PREFIX)
 
 
 #: Changes when fields of the checkpoint store mean something else than before; older ones are computed anew.
@@ -162,7 +162,7 @@ class Opener:
         """Give the rules of an opened shard their past."""
         shard, rows = owned.shard, self._stored_rows(owned.shard.number)
         load_past(shard.judging, shard.seen, rows)
-        restore_positions(shard.judging, stored.fields)
+        restore_check_ins(shard.judging.journeys, stored.fields)
         restore_counts(shard.judging.judge, stored.meta)
         is_lost = owned.has_no_past or stored.meta.get("cluster") != self.cluster
         owned.told_of = tell_past(shard, stored.meta.get("told_of", ""), rows, is_lost=is_lost)

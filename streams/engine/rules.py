@@ -4,7 +4,7 @@ The past is not part of a checkpoint. It is what ClickHouse holds of the events 
 ones in its `seen`: rows of a checkpoint that never stood are left out.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import TypeVar
@@ -13,7 +13,9 @@ import numpy as np
 import orjson
 
 from agents.compliance.judge import CONCERNED, Judge, Surroundings
+from agents.intake.journeys import Journeys
 from agents.intake.judging import JUDGED, Judging
+from agents.intake.locating import CheckIn
 from agents.intake.seen import Seen, identity_hash
 from agents.intake.shard import Shard, StoredEvent
 from agents.intake.touches import Touch, as_text, touch_identity
@@ -24,8 +26,8 @@ from streams.engine.stored import StoredRows, first_moment
 
 T = TypeVar("T")
 
-#: Beginning of the names of fields that hold the last positions of a representative.
-POSITION_PREFIX = '["g"'
+#: Beginning of the names of fields that hold the last check-ins of a representative.
+CHECK_IN_PREFIX = '["g"'
 #: Beginning of the names of what rules counted.
 COUNT_PREFIX = "r:"
 #: Events that come later than this may find a shorter past after a restart.
@@ -68,21 +70,22 @@ def restore_counts(judge: Judge, meta: Mapping[str, str]) -> None:
             judge.counts["hit", *rule], judge.counts["na", *rule] = int(hits), int(missing)
 
 
-def position_fields(judging: Judging, reps: Iterable[str]) -> dict[str, bytes]:
-    """The last check-ins of representatives: they are kept a day, and nowhere else."""
-    return {position_name(rep_id): orjson.dumps(judging.judge.past.positions(rep_id)) for rep_id in reps}
+def check_in_fields(journeys: Journeys) -> dict[str, bytes]:
+    """The check-ins of representatives that changed; they are forgotten as changed."""
+    changed, journeys.changed = journeys.changed, set()
+    return {check_in_name(rep_id): orjson.dumps([list(one) for one in journeys.of(rep_id)]) for rep_id in changed}
 
 
-def position_name(rep_id: str) -> str:
+def check_in_name(rep_id: str) -> str:
     """Field of the last check-ins of a representative."""
     return orjson.dumps(["g", rep_id]).decode()
 
 
-def restore_positions(judging: Judging, fields: Mapping[str, bytes]) -> None:
-    """Take the last check-ins of a checkpoint."""
+def restore_check_ins(journeys: Journeys, fields: Mapping[str, bytes]) -> None:
+    """Take the check-ins of a checkpoint."""
     for name, text in fields.items():
-        if name.startswith(POSITION_PREFIX):
-            judging.judge.past.take_positions(orjson.loads(name)[1], [tuple(item) for item in orjson.loads(text)])
+        if name.startswith(CHECK_IN_PREFIX):
+            journeys.take(orjson.loads(name)[1], (CheckIn(*item) for item in orjson.loads(text)))
 
 
 def load_past(judging: Judging, seen: Seen, rows: StoredRows) -> int:
@@ -144,9 +147,6 @@ def judged_anew(shard: Shard, surroundings: Surroundings, rows: StoredRows) -> J
     before, fresh = shard.judging, Judging(surroundings, shard.seen)
     load_past(fresh, shard.seen, rows)
     fresh.take_over(before)
-    for rep_id in surroundings.directory.reps:
-        if positions := before.judge.past.positions(rep_id):
-            fresh.judge.past.take_positions(rep_id, positions)
     return fresh
 
 

@@ -38,6 +38,10 @@ def test_events_come_back(migrated: Client, table: Table[Any], data: st.DataObje
     query = f"SELECT * FROM {table.table} ORDER BY stream_offset"
     native = [table.to_event(row) for row in migrated.query(query).named_results()]
     arrow = [table.to_event(row) for row in migrated.query_arrow(query).to_pylist()]
+    events = [
+        event.model_copy(update={"check_in": None, "check_out": None}) if event.kind_name == "visit" else event
+        for event in events
+    ]
     kept = {(getattr(event, "rep_id", None), event.event_id): event for event in events}
     assert native == arrow
     assert [event for event in events if event in native] == [event for event in events if event in kept.values()]

@@ -134,7 +134,7 @@ def test_a_call_plan_counts_in_the_shard_of_its_rep_as_soon_as_it_is_adopted() -
     [
         ({"name": "新名"}, True),
         ({"is_target": True}, False),
-        ({"latitude": 31.0}, False),
+        ({"latitude": 31.0}, True),  # where visits took place was found out when they came
         ({"is_target": True, "effective_from": date(2026, 3, 1)}, False),
         ({"name": "新名", "effective_from": date(2026, 3, 1)}, True),
     ],
