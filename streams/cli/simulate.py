@@ -29,7 +29,7 @@ def register(app: typer.Typer) -> None:
     app.command("simulate")(simulate)
 
 
-def simulate(
+def simulate(  # noqa: PLR0913, PLR0917 - one parameter an option
     seed: Annotated[int, typer.Option("--seed", min=0, help="Another seed is another company.")] = 1,
     reps: Annotated[int, typer.Option("--reps", help="Representatives in the company.")] = DEFAULT_REPS,
     start: Annotated[

@@ -15,8 +15,6 @@ from streams.simulator.labels import labels
 from streams.simulator.world import Simulation
 
 LABELS = "labels.json"
-#: What must come of which event under which rule, one a line.
-BREACHES = "breaches.jsonl"
 _TELL_EVERY = 2_000
 
 
@@ -55,8 +53,9 @@ def write(simulation: Simulation, folder: Path, progress: Callable[[int, int], N
 def write_labels(simulation: Simulation, file: Path) -> None:
     """Write the labels of a simulation whose events have been made, and beside them those of the rules."""
     file.write_bytes(orjson.dumps(labels(simulation), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
-    lines = [orjson.dumps(label._asdict(), option=orjson.OPT_APPEND_NEWLINE) for label in simulation.labels()]
-    file.with_name(file.name.replace(LABELS, BREACHES)).write_bytes(b"".join(lines))
+    of_rules = [label._asdict() for label in simulation.labels()]
+    beside = file.with_name(file.name.replace("labels", "breaches"))
+    beside.write_bytes(orjson.dumps(of_rules, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
 
 
 def _fill(simulation: Simulation, files: Mapping[str, BinaryIO], progress: Callable[[int, int], None]) -> Counter[str]:

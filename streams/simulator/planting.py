@@ -1,8 +1,8 @@
 """Breaches planted on purpose, by people, in places and on days of their own, so that every event's rules are known.
 
 A *scene* is one rule broken, and the same nearly broken, on one working day of a quarter by people who do nothing else
-on that day. All scenes played once a quarter are a *round*. Labels are written here, by the hand that plants; nothing is
-judged.
+on that day. All scenes played once a quarter are a *round*. Labels are written here, by the hand that plants; nothing
+is judged.
 """
 
 from collections.abc import Callable, Iterator, Sequence
