@@ -16,7 +16,7 @@ from streams.policies import Mistake, PolicyError
 
 #: Folder of the rules, within that of the policies, and the file of named lists in it.
 FOLDER, LIST_FILE = "compliance", "lists.yaml"
-_FEWEST = "it needs a list `rules`"
+_FEWEST, _FEWEST_LISTS = "it needs a list `rules`", "it needs a list `lists`"
 
 
 @dataclass(frozen=True)
@@ -70,46 +70,87 @@ def load(folder: Path, time: CompanyTime) -> Pack:
         PolicyError: with every mistake and its place.
         UsageError: there is no rule, or a file cannot be read.
     """
+    return parse(read_texts(folder), time, f"{folder / FOLDER}/")
+
+
+def read_texts(folder: Path) -> dict[str, str]:
+    """The files of a policies folder that make its rules, by name.
+
+    Raises:
+        UsageError: there is no rule, or a file cannot be read.
+    """
     paths = sorted((folder / FOLDER).glob("*.yaml"))
     if not any(path.name != LIST_FILE for path in paths):
         msg = f"{folder / FOLDER} has no rules: start where the folder is, or name it in PULSE_POLICIES"
         raise UsageError(msg)
-    reading = _Reading(time)
-    for path in paths:
-        if path.name == LIST_FILE:
-            reading.read_lists(path)
-    for path in paths:
-        if path.name != LIST_FILE:
-            reading.read_rules(path)
+    return {path.name: policies.read(path.parent, path.name) for path in paths}
+
+
+def parse(
+    texts: Mapping[str, str],
+    time: CompanyTime,
+    place: str = "",
+    *,
+    known: Mapping[str, frozenset[str]] | None = None,
+    tests: bool = True,
+) -> Pack:
+    """The rules in texts.
+
+    Args:
+        texts: files by name.
+        time: company time, for the test events.
+        place: what stands before the names of the files in messages.
+        known: named lists there are besides those of the texts.
+        tests: whether the test events are looked at as well.
+
+    Raises:
+        PolicyError: with every mistake and its place.
+    """
+    reading = _Reading(time, known or {}, tests=tests)
+    if LIST_FILE in texts:
+        reading.read_lists(texts[LIST_FILE], f"{place}{LIST_FILE}")
+    for name, text in texts.items():
+        if name != LIST_FILE:
+            reading.read_rules(text, f"{place}{name}")
     reading.check_versions()
     if reading.mistakes:
         raise PolicyError(reading.mistakes)
     return Pack(tuple(reading.entries), reading.lists)
 
 
+def listed(texts: Mapping[str, str], place: str = "") -> tuple[NamedList, ...]:
+    """The named lists in texts, as they are written.
+
+    Raises:
+        PolicyError: with every mistake and its place.
+    """
+    if LIST_FILE not in texts:
+        return ()
+    return policies.parse_as(ListFile, texts[LIST_FILE], f"{place}{LIST_FILE}", _FEWEST_LISTS).lists
+
+
 class _Reading:
     """Reads file after file and gathers what is wrong."""
 
-    def __init__(self, time: CompanyTime) -> None:
+    def __init__(self, time: CompanyTime, known: Mapping[str, frozenset[str]], *, tests: bool) -> None:
         self._time = time
+        self._tests = tests
         self._texts: dict[str, str] = {}
         self._dated: list[tuple[Rule, str, int]] = []
         self.entries: list[Entry] = []
-        self.lists: dict[str, frozenset[str]] = {}
+        self.lists: dict[str, frozenset[str]] = dict(known)
         self.mistakes: list[Mistake] = []
 
-    def read_lists(self, path: Path) -> None:
-        text = policies.read(path.parent, path.name)
+    def read_lists(self, text: str, name: str) -> None:
         try:
-            listed = policies.parse_as(ListFile, text, str(path), "it needs a list `lists`").lists
+            found = policies.parse_as(ListFile, text, name, _FEWEST_LISTS).lists
         except PolicyError as error:
             self.mistakes += error.mistakes
             return
-        self.mistakes += _twice(listed, text, str(path))
-        self.lists = folded_lists(listed)
+        self.mistakes += _twice(found, text, name)
+        self.lists |= folded_lists(found)
 
-    def read_rules(self, path: Path) -> None:
-        text, name = policies.read(path.parent, path.name), str(path)
+    def read_rules(self, text: str, name: str) -> None:
         self._texts[name] = text
         try:
             file = policies.parse_as(RuleFile, text, name, _FEWEST)
@@ -130,7 +171,7 @@ class _Reading:
                 self.mistakes.append(Mistake(name, *place, what))
             return
         self.entries.append(Entry(rule, compiled, examples, name, loc))
-        for number, test in enumerate(rule.tests):
+        for number, test in enumerate(rule.tests if self._tests else ()):
             try:
                 frame_of(rule, test, examples, self.lists, self._time)
             except CaseError as error:

@@ -18,7 +18,7 @@ from rich.text import Text
 
 from streams import light_policy, policies, references
 from streams import settings as settings_module
-from streams.cli import compliance
+from streams.cli import compliance, rule_lists, rule_snoozes, rule_steps, rule_trials
 from streams.errors import InvalidError, UnavailableError, UsageError
 from streams.policies import Mistake, PolicyError, Version
 from streams.policy_changes import Change, Changes, compare, compare_lights
@@ -44,11 +44,14 @@ Which = Annotated[Name, typer.Argument(help="Which policy.")]
 
 
 class Checked(StrEnum):
-    """Policies that can be checked; the rules of compliance cannot be published yet."""
+    """Policies that can be checked; the rules of compliance are submitted and approved, not published."""
 
     KPIS = policies.KPIS
     LIGHTS = policies.LIGHTS
     COMPLIANCE = "compliance"
+
+
+OfAll = Annotated[Checked, typer.Argument(metavar="[kpis|lights|compliance]", help="Which policy.")]
 
 
 @dataclass(frozen=True)
@@ -73,13 +76,13 @@ def register(app: typer.Typer) -> None:
     for command in (check, diff, publish, history):
         group.command()(command)
     group.command("test")(compliance.try_rules)
+    for part in (rule_steps, rule_lists, rule_snoozes, rule_trials):
+        part.register(group)
     app.add_typer(group, name="policy")
 
 
 def check(
-    checked: Annotated[
-        Checked, typer.Argument(metavar="[kpis|lights|compliance]", help="Which policy.")
-    ] = Checked.KPIS,
+    checked: OfAll = Checked.KPIS,
     folder: Folder = None,
     as_json: AsJson = False,
 ) -> None:
@@ -109,8 +112,12 @@ def check(
         sys.stdout.write(f"{path} is right: {_counted(kpis, 'KPI')}{own}\n")
 
 
-def diff(name: Which = Name.KPIS, folder: Folder = None, as_json: AsJson = False, data: Data = None) -> None:
+def diff(which: OfAll = Checked.KPIS, folder: Folder = None, as_json: AsJson = False, data: Data = None) -> None:
     """Compare the policy with what is published, field by field."""
+    if which is Checked.COMPLIANCE:
+        rule_steps.diff(folder, data, as_json=as_json)
+        return
+    name = Name(which)
     settings = settings_module.load()
     text, policy = _read(name, settings, folder)
     with reach.clickhouse(settings, data, writer=False) as client:
@@ -156,12 +163,16 @@ def publish(
 
 
 def history(
-    name: Which = Name.KPIS,
+    which: OfAll = Checked.KPIS,
     show: Annotated[int | None, typer.Option("--show", metavar="VERSION", help="Print the text of this one.")] = None,
     as_json: AsJson = False,
     data: Data = None,
 ) -> None:
     """List the published versions. Newest first; or print the text of one."""
+    if which is Checked.COMPLIANCE:
+        rule_steps.history(show, data, as_json=as_json)
+        return
+    name = Name(which)
     with reach.clickhouse(settings_module.load(), data, writer=False) as client:
         found = policies.history(client, name)
     if show is not None:
