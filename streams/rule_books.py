@@ -11,6 +11,7 @@ from agents.compliance.rule_book import LIVE, RuleBook, RuleSet, Snooze
 from agents.compliance.rules import CompiledRule
 from agents.progress.calendar import CompanyTime
 from schemas.compliance import NamedList
+from schemas.intake_policy import IntakePolicy
 from streams import compliance_policy, rule_log
 from streams.compliance_policy import Pack
 from streams.errors import UsageError
@@ -75,6 +76,23 @@ def load(client: Client, time: CompanyTime) -> RuleBook:
     return RuleBook(state.version, live, tuple(shadows), lists, tuple(_snoozes(state)))
 
 
+def load_intake(client: Client) -> IntakePolicy | None:
+    """What acts at the intake, from the version in force; None where it says nothing about that.
+
+    Raises:
+        UsageError: it cannot be read by this version of the program.
+        InvalidError: the stored text was altered.
+        UnavailableError: ClickHouse does not answer.
+    """
+    texts = read(client)
+    if compliance_policy.INTAKE_FILE not in texts.files:
+        return None
+    try:
+        return compliance_policy.intake_of(texts.files, texts.place)
+    except PolicyError as error:
+        raise _unreadable(error) from None
+
+
 def read(client: Client) -> Texts:
     """What is in force, as it is written.
 
@@ -99,12 +117,15 @@ def in_force(texts: Texts, time: CompanyTime) -> tuple[dict[str, frozenset[str]]
         pack = compliance_policy.parse(texts.files, time, texts.place, tests=False)
         lists = {name: frozenset(values) for name, values in texts.lists.items()}
     except PolicyError as error:
-        msg = (
-            f"this version of sfe-pulse cannot read the rules in force: {error}; run the version they were approved "
-            "with, or submit and approve rules that this one reads"
-        )
-        raise UsageError(msg) from None
+        raise _unreadable(error) from None
     return lists, tuple(entry.compiled for entry in pack.entries)
+
+
+def _unreadable(error: PolicyError) -> UsageError:
+    return UsageError(
+        f"this version of sfe-pulse cannot read the rules in force: {error}; run the version they were approved with, "
+        "or submit and approve rules that this one reads"
+    )
 
 
 def trial_pack(client: Client, started: Change, time: CompanyTime, lists: Mapping[str, frozenset[str]]) -> Pack:

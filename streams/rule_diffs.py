@@ -59,6 +59,9 @@ def compare(now: Texts, texts: Mapping[str, str], place: str, time: CompanyTime)
     pairs = {
         name: tuple(changes_of(_fields(before[name]), _fields(rule))) for name, rule in after.items() if name in before
     }
+    intake = tuple(changes_of(_intake(now.files), _intake(texts)))
+    if intake:
+        pairs[compliance_policy.INTAKE_FILE] = intake
     return RuleChanges(
         added=tuple(name for name in after if name not in before),
         removed=tuple(name for name in before if name not in after),
@@ -79,6 +82,13 @@ def _named(rules: Iterable[Rule], several: set[str]) -> dict[str, Rule]:
 def _fields(rule: Rule) -> dict[str, Any]:
     content = rule.model_dump(mode="json", exclude_none=True, exclude_defaults=True, exclude={"id"})
     return dict(flat(content, ""))
+
+
+def _intake(texts: Mapping[str, str]) -> dict[str, Any]:
+    """What acts at the intake; its tests are no part of what it does."""
+    if compliance_policy.INTAKE_FILE not in texts:
+        return {}
+    return dict(flat(compliance_policy.intake_of(texts).model_dump(mode="json", exclude_none=True), ""))
 
 
 def _lists(now: Texts, texts: Mapping[str, str], place: str) -> Iterable[ListChange]:

@@ -155,7 +155,8 @@ def _is_example(state: RuleState) -> bool:
 
 def has_rules(folder: Path) -> bool:
     """Whether a policies folder has rules of compliance."""
-    return any(path.name != compliance_policy.LIST_FILE for path in (folder / compliance_policy.FOLDER).glob("*.yaml"))
+    paths = (folder / compliance_policy.FOLDER).glob("*.yaml")
+    return any(path.name not in compliance_policy.OTHER_FILES for path in paths)
 
 
 def rule_ids(pack: Pack) -> tuple[str, ...]:

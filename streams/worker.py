@@ -7,7 +7,7 @@ import os
 import signal
 import tempfile
 import threading
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from typing import Any
 
 import faust
@@ -230,10 +230,10 @@ async def source_layout(settings: Settings) -> tuple[int, str]:
     return next(iter(counts.values())), str(cluster.get("cluster_id"))
 
 
-def build_app(settings: Settings, engine: Service, folder: str) -> Any:
-    """The Faust app that runs the engine; `folder` is for files that Faust wants to keep."""
+def build_app(settings: Settings, services: Sequence[Service], folder: str, name: str | None = None) -> Any:
+    """The Faust app that runs the services; `folder` is for files that Faust wants to keep."""
     app = faust.App(
-        settings.group,
+        name or settings.group,
         broker=f"kafka://{settings.kafka_url}",
         store="memory://",
         topic_allow_declare=False,
@@ -241,7 +241,7 @@ def build_app(settings: Settings, engine: Service, folder: str) -> Any:
         datadir=folder,
     )
     app.boot_strategy = _ServicesOnly(app)
-    app.on_init_dependencies = lambda: [engine]
+    app.on_init_dependencies = lambda: list(services)
     return app
 
 
@@ -277,7 +277,7 @@ def _end_at_once() -> None:
     os._exit(1)
 
 
-def _stop_in_time(stop: asyncio.Event) -> None:
+def stop_in_time(stop: asyncio.Event) -> None:
     """Ask for the end, and see to it that it comes."""
     if not stop.is_set():
         watchdog = threading.Timer(_STOP_S, _end_at_once)
@@ -286,7 +286,7 @@ def _stop_in_time(stop: asyncio.Event) -> None:
     stop.set()
 
 
-async def _until(work: Coroutine[Any, Any, Any], stop: asyncio.Event) -> None:
+async def until(work: Coroutine[Any, Any, Any], stop: asyncio.Event) -> None:
     """Wait for `work`, or until `stop` is set; then it is called off."""
     tasks = [asyncio.create_task(work), asyncio.create_task(stop.wait())]
     done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -299,15 +299,15 @@ async def _until(work: Coroutine[Any, Any, Any], stop: asyncio.Event) -> None:
 
 async def _serve(settings: Settings, folder: str) -> None:
     engine = EngineService(settings)
-    app = build_app(settings, engine, folder)
+    app = build_app(settings, [engine], folder)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, _stop_in_time, stop)
+        asyncio.get_running_loop().add_signal_handler(number, stop_in_time, stop)
     try:
-        await _until(app.start(), stop)
-        await _until(engine.failed.wait(), stop)
+        await until(app.start(), stop)
+        await until(engine.failed.wait(), stop)
     finally:
-        _stop_in_time(stop)
+        stop_in_time(stop)
         await app.stop()
     if engine.failure is not None:
         raise engine.failure

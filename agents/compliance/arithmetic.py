@@ -104,7 +104,7 @@ def combined(sign: str, left: Node, right: Node) -> Node:
         except ArithmeticError:
             return None
 
-    return folded(node(kind, run, [left, right]))
+    return folded(node(kind, run, [left, right], is_steady=True))
 
 
 def opposite(part: Node) -> Node:
@@ -115,4 +115,4 @@ def opposite(part: Node) -> Node:
         value = inner(frame)
         return None if value is None else -value if isinstance(value, int | timedelta) else EXACT.minus(value)
 
-    return folded(node(part.kind, run, [part]))
+    return folded(node(part.kind, run, [part], is_steady=True))

@@ -25,7 +25,8 @@ from agents.compliance.kinds import (
     list_of,
     record_of,
 )
-from agents.compliance.nodes import Node, constant, node
+from agents.compliance.nodes import Node, constant, item_bit, node
+from agents.compliance.places import PERSON, names_persons
 from agents.compliance.scope import (
     NOT_KEPT,
     NOT_KEPT_HINT,
@@ -125,7 +126,7 @@ class _Reader:
         name, scope = part.id, self._scope
         for depth, (variable, kind) in enumerate(self._loops):
             if name == variable:
-                return Node(kind, name, series.reader(depth))
+                return Node(kind, name, series.reader(depth), reads=item_bit(depth), op="item")
         if name in scope.named:
             return replace(scope.named[name], text=name)
         if name in scope.parameters:
@@ -150,12 +151,14 @@ class _Reader:
     def _event_name(self, part: ast.Name) -> Node:
         name, fields = part.id, self._model.model_fields
         if name == "day":
-            return Node(DAY, name, lambda frame: frame.day)
+            return Node(DAY, name, lambda frame: frame.day, op="day")
+        if name == PERSON and names_persons(self._model):
+            return Node(TEXT, name, lambda frame: frame.person, op=PERSON)
         if name in NOT_KEPT and name in fields:
             raise self._source.error(part, f"{name} {NOT_KEPT_HINT}")
         if name in fields:
             kind = kind_of(fields[name].annotation)
-            return Node(kind, name, field_run(self._model, name, None))
+            return Node(kind, name, field_run(self._model, name, None), op=f".{name}")
         key = REFERENCE_OF_FIELD.get(name)
         if key is not None and key in fields:
             kind = record_of(REFERENCE_MODELS[name])
@@ -182,7 +185,7 @@ class _Reader:
             raise self._source.error(part, f"{part.attr} {NOT_KEPT_HINT}")
         kind = kind_of(model.model_fields[part.attr].annotation)
         read = field_run(model, part.attr, record.run)
-        return node(kind, read, [record], if_missing(record))
+        return node(kind, read, [record], if_missing(record), is_steady=True, op=f".{part.attr}")
 
     # ------------------------------------------------------------- operators
 
@@ -295,7 +298,8 @@ class _Reader:
         options = self._options(part, called)
         self._check_list(part, called, arguments)
         try:
-            return called.build(arguments, options)
+            made = called.build(arguments, options)
+            return made if made.look is None else replace(made, look=made.look._replace(depth=len(self._loops)))
         except CallError as error:
             where = part.args[error.index] if error.index < len(part.args) else part
             raise self._source.error(where, str(error)) from None

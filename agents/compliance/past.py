@@ -1,46 +1,144 @@
-"""The past of one shard, as its rules need it."""
+"""The past of one shard, as its rules need it: moments and sums where they ask for numbers, a few fields elsewhere.
 
-from bisect import bisect_right
-from collections.abc import Iterable
+What an event belongs to is decided when it comes, so that judging the next one is a look-up and two bisections. Nothing
+is kept that no rule asks for, and nothing for longer than the longest window that does.
+"""
+
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
+from agents.compliance.arithmetic import EXACT
+from agents.compliance.keeping import FigureStore, ItemStore, Store, owner_of
+from agents.compliance.lines import Line
+from agents.compliance.nodes import Frame
 from agents.compliance.rules import CompiledRule
-from agents.compliance.windows import FARTHEST
-from agents.compliance.world import MemoryHistory
+from agents.compliance.selections import Query, Selection
 from agents.progress.calendar import CompanyTime
 
+_MILLIONTHS = -6
+_QUARTER_HOUR_US = 900_000_000
 
-class Past(MemoryHistory):
-    """Interim."""
+
+class Past:
+    """What has happened, in the pasts of the subjects of one shard.
+
+    Args:
+        rules: the rules that look back; of all rule sets together.
+    """
+
+    keeps_events = False
 
     def __init__(self, rules: Iterable[CompiledRule]) -> None:
-        super().__init__()
-        self._wanted = {(need.kind, need.subject) for rule in rules for need in rule.needs}
+        chosen: dict[str, list[Selection]] = defaultdict(list)
+        for rule in rules:
+            for selection in rule.selections:
+                chosen[selection.name].append(selection)
+        self._stores = {name: _store(alike) for name, alike in chosen.items()}
+        self._lines = {name: store.lines for name, store in self._stores.items()}
+        self._of: dict[tuple[str, str], list[Store]] = defaultdict(list)
+        for store in self._stores.values():
+            self._of[store.selection.kind, store.selection.subject].append(store)
 
-    def positions(self, rep_id: str) -> list[tuple[int, float, float, float]]:
-        """Interim."""
-        return []
-
-    def take_positions(self, rep_id: str, found: object) -> None:
-        """Interim."""
+    # ------------------------------------------------------------- what the engine asks for
 
     def wants(self, kind: str, subject: str) -> bool:
-        """Interim."""
-        return (kind, subject) in self._wanted
+        """Whether some rule looks back on events of a kind in the pasts of reps, hcps or institutions."""
+        return (kind, subject) in self._of
 
     def horizon(self, kind: str, subject: str) -> timedelta | None:
-        """Interim."""
-        return FARTHEST if self.wants(kind, subject) else None
+        """How far before the event that is judged its past must reach; None where no rule looks back.
 
-    def add(self, event: Any, subject: str = "rep", key: str = "") -> None:
-        """Interim."""
-        if self.wants(event.kind_name, subject):
-            moment = CompanyTime.microseconds(event.occurred_at)
-            moments, events = self._lines[event.kind_name, subject, key]
-            index = bisect_right(moments, moment)
-            moments.insert(index, moment)
-            events.insert(index, event)
+        Calendar windows count at their longest.
+        """
+        stores = self._of.get((kind, subject))
+        return max(store.reach for store in stores) if stores else None
+
+    def add(self, event: Any, subject: str, key: str) -> None:
+        """Put a judged event into the past of a subject it concerns; in any order of time."""
+        stores = self._of.get((event.kind_name, subject))
+        if stores is not None:
+            moment, owner = CompanyTime.microseconds(event.occurred_at), owner_of(event)
+            for store in stores:
+                store.add(event, moment, owner, key)
 
     def evict(self, now_us: int) -> None:
-        """Interim."""
+        """Drop what no event from `now_us` on can look back on; events that come later than that find less.
+
+        Args:
+            now_us: earliest moment, in microseconds since 1970, at which what is still to come may have happened.
+        """
+        for store in self._stores.values():
+            store.evict(now_us)
+
+    # ------------------------------------------------------------- what rules ask for
+
+    def _line(self, query: Query, frame: Frame, key: str) -> Any:
+        if not query.groups:
+            return self._lines[query.name].get(key)
+        return self._lines[query.name].get((key, *(group(frame) for group in query.groups)))
+
+    def _own(self, query: Query, frame: Frame, line: Line, low: int, high: int) -> list[int]:
+        """Where the judged event itself stands, should it be there."""
+        if low == high or query.kind != frame.event.kind_name:
+            return []
+        return line.places_of(owner_of(frame.event), low, high)
+
+    def picked(self, query: Query, frame: Frame, key: str, since_us: int, until_us: int) -> Sequence[Any]:
+        """What is kept of the events a query asks for."""
+        line = self._line(query, frame, key)
+        if line is None:
+            return ()
+        low, high = line.span(since_us, until_us)
+        found: list[Any] = line.items[low:high]
+        for place in reversed(self._own(query, frame, line, low, high)):
+            del found[place - low]
+        return found
+
+    def counted(self, query: Query, frame: Frame, key: str, since_us: int, until_us: int) -> int:
+        """How many events that are."""
+        line = self._line(query, frame, key)
+        if line is None:
+            return 0
+        low, high = line.span(since_us, until_us)
+        return high - low - len(self._own(query, frame, line, low, high))  # type: ignore[no-any-return]
+
+    def summed(self, query: Query, frame: Frame, key: str, since_us: int, until_us: int) -> tuple[int | Decimal, int]:
+        """What they add up to, and how many there are."""
+        line = self._line(query, frame, key)
+        if line is None:
+            return 0, 0
+        low, high = line.span(since_us, until_us)
+        if low == high:
+            return 0, 0
+        own = self._own(query, frame, line, low, high)
+        number, added = high - low - len(own), line.between(low, high)
+        added -= sum(line.between(place, place + 1) for place in own)
+        return EXACT.scaleb(Decimal(added), _MILLIONTHS) if number else 0, number
+
+    def per_day(self, query: Query, frame: Frame, key: str, since_us: int, until_us: int) -> list[int]:
+        """How many there are on each company day with any."""
+        line = self._line(query, frame, key)
+        if line is None:
+            return []
+        low, high = line.span(since_us, until_us)
+        moments = line.moments
+        if own := self._own(query, frame, line, low, high):
+            moments = [moments[place] for place in range(low, high) if place not in own]
+            low, high = 0, len(moments)
+        time, found = frame.world.time, []
+        while low < high:
+            day = time.day_of_quarter_hour(moments[low] // _QUARTER_HOUR_US)
+            after = bisect_left(moments, CompanyTime.microseconds(time.instant(day + 1)), low, high)
+            found.append(after - low)
+            low = after
+        return found
+
+
+def _store(alike: list[Selection]) -> Store:
+    """One store for selections that differ in their windows only."""
+    reach = max(selection.window.reach for selection in alike)
+    return (ItemStore if alike[0].is_items else FigureStore)(alike[0], reach)

@@ -9,6 +9,7 @@ from agents.compliance.arithmetic import UNITS
 from agents.compliance.comparison import exact
 from agents.compliance.kinds import holds_float
 from agents.compliance.nodes import Account, Explanation, Frame, Node, Run, explain
+from agents.compliance.places import PERSON, names_persons
 from agents.compliance.windows import WINDOWS
 from schemas.base import Model
 from schemas.events import EVENT_MODELS
@@ -66,6 +67,8 @@ def names_of(scope: Scope) -> dict[str, str]:
     found |= {table: "reference data" for table, key in REFERENCE_OF_FIELD.items() if key in fields}
     found |= dict.fromkeys(UNITS, "a unit of time") | dict.fromkeys(WINDOWS, "a window")
     found |= {"day": "the company day of the event"}
+    if names_persons(EVENT_MODELS[scope.event_kind]):
+        found[PERSON] = "a professional the event names"
     found |= dict.fromkeys(scope.parameters, "a threshold") | dict.fromkeys(scope.named, "a named part")
     return found
 

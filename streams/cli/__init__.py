@@ -19,11 +19,18 @@ COMMANDS: dict[str, str] = {
     "simulate": "simulate",
     "targets": "targets",
     "lights": "lights",
+    "quarantine": "quarantine",
+    "alerts": "alerts",
+    "cases": "cases",
+    "audit": "audit",
     "boards": "boards",
+    "gateway": "gateway",
     "worker": "worker",
+    "desk": "desk",
     "migrate": "migrate",
     "policy": "policy",
     "topics": "topics",
+    "delivery": "delivery",
 }
 #: What the command-line library raises for wrong options and arguments.
 _OptionError: type[Exception] = typer.BadParameter.__mro__[1]

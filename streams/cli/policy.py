@@ -18,7 +18,7 @@ from rich.text import Text
 
 from streams import light_policy, policies, references
 from streams import settings as settings_module
-from streams.cli import compliance, rule_lists, rule_snoozes, rule_steps, rule_trials
+from streams.cli import compliance, delivery, rule_lists, rule_snoozes, rule_steps, rule_trials
 from streams.errors import InvalidError, UnavailableError, UsageError
 from streams.policies import Mistake, PolicyError, Version
 from streams.policy_changes import Change, Changes, compare, compare_lights
@@ -43,15 +43,24 @@ class Name(StrEnum):
 Which = Annotated[Name, typer.Argument(help="Which policy.")]
 
 
-class Checked(StrEnum):
-    """Policies that can be checked; the rules of compliance are submitted and approved, not published."""
+class Stored(StrEnum):
+    """Policies with versions in ClickHouse."""
 
     KPIS = policies.KPIS
     LIGHTS = policies.LIGHTS
     COMPLIANCE = "compliance"
 
 
-OfAll = Annotated[Checked, typer.Argument(metavar="[kpis|lights|compliance]", help="Which policy.")]
+class Checked(StrEnum):
+    """Policies that can be checked; compliance is submitted and approved, delivery is read from its file."""
+
+    KPIS = policies.KPIS
+    LIGHTS = policies.LIGHTS
+    COMPLIANCE = "compliance"
+    DELIVERY = "delivery"
+
+
+OfStored = Annotated[Stored, typer.Argument(metavar="[kpis|lights|compliance]", help="Which policy.")]
 
 
 @dataclass(frozen=True)
@@ -82,13 +91,18 @@ def register(app: typer.Typer) -> None:
 
 
 def check(
-    checked: OfAll = Checked.KPIS,
+    checked: Annotated[
+        Checked, typer.Argument(metavar="[kpis|lights|compliance|delivery]", help="Which policy.")
+    ] = Checked.KPIS,
     folder: Folder = None,
     as_json: AsJson = False,
 ) -> None:
     """Say every mistake in the policy, with file, line and column."""
     if checked is Checked.COMPLIANCE:
         compliance.check(folder or settings_module.load().policies, as_json=as_json)
+        return
+    if checked is Checked.DELIVERY:
+        delivery.check(folder or settings_module.load().policies, as_json=as_json)
         return
     name = Name(checked)
     kind = KINDS[name]
@@ -112,9 +126,9 @@ def check(
         sys.stdout.write(f"{path} is right: {_counted(kpis, 'KPI')}{own}\n")
 
 
-def diff(which: OfAll = Checked.KPIS, folder: Folder = None, as_json: AsJson = False, data: Data = None) -> None:
+def diff(which: OfStored = Stored.KPIS, folder: Folder = None, as_json: AsJson = False, data: Data = None) -> None:
     """Compare the policy with what is published, field by field."""
-    if which is Checked.COMPLIANCE:
+    if which is Stored.COMPLIANCE:
         rule_steps.diff(folder, data, as_json=as_json)
         return
     name = Name(which)
@@ -163,13 +177,13 @@ def publish(
 
 
 def history(
-    which: OfAll = Checked.KPIS,
+    which: OfStored = Stored.KPIS,
     show: Annotated[int | None, typer.Option("--show", metavar="VERSION", help="Print the text of this one.")] = None,
     as_json: AsJson = False,
     data: Data = None,
 ) -> None:
     """List the published versions. Newest first; or print the text of one."""
-    if which is Checked.COMPLIANCE:
+    if which is Stored.COMPLIANCE:
         rule_steps.history(show, data, as_json=as_json)
         return
     name = Name(which)

@@ -20,7 +20,7 @@ DOCKERFILE = (ROOT / "Dockerfile").read_text("utf-8")
 SERVICES: dict[str, dict[str, Any]] = yaml.safe_load(TEXT)["services"]
 SERVERS = ("kafka", "redis", "clickhouse", "grafana")
 ONCE = ("migrate", "topics", "policies")
-ALL = (*SERVERS, *ONCE, "worker")
+ALL = (*SERVERS, *ONCE, "worker", "desk")
 VARIABLE = re.compile(r"(?<!\$)\$\{(\w+)(:[?-])?([^}]*)\}")
 
 
@@ -92,7 +92,7 @@ def test_who_waits_for_whom() -> None:
         "migrate": {"clickhouse": well},
         "topics": {"kafka": well},
         "policies": {"migrate": done, "redis": well},
-        "worker": {"topics": done, "policies": done, "redis": well},
+        **{name: {"topics": done, "policies": done, "redis": well} for name in ("worker", "desk")},
     }
 
 
@@ -100,7 +100,7 @@ def test_workers_can_be_scaled() -> None:
     assert not {"container_name", "ports", "hostname"} & set(SERVICES["worker"])
 
 
-@pytest.mark.parametrize("name", [*ONCE, "worker"])
+@pytest.mark.parametrize("name", [*ONCE, "worker", "desk"])
 def test_settings_exist_and_urls_can_be_read(name: str) -> None:
     found = {
         key: resolved(value, PULSE_CLICKHOUSE_PASSWORD="s3") for key, value in SERVICES[name]["environment"].items()

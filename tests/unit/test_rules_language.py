@@ -350,6 +350,6 @@ def test_a_named_part_is_worked_out_once_for_an_event() -> None:
     named = {"n": remembered(compiled("count(activities(this_year))", "activity"))}
     frame = frame_of("activity", past)
     assert compile_expression("n > 3 and n < 20 and n != 5", Scope("activity", {}, named)).run(frame) is True
-    assert frame.left == STEPS - 10
+    assert frame.left == STEPS - 1  # a number over the past costs one, however long that is
     other = frame_of("activity", past[:4])
     assert compile_expression("n == 4", Scope("activity", {}, named)).run(other) is True

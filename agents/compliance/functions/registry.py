@@ -61,7 +61,7 @@ def function(name: str, *takes: Taken, gives: Kind, says: str, example: str) -> 
 
     def register(work: Work) -> Work:
         def build(arguments: Sequence[Node], _options: dict[str, Node]) -> Node:
-            return folded(node(gives, _strict([part.run for part in arguments], work), arguments))
+            return folded(node(gives, _strict([part.run for part in arguments], work), arguments, is_steady=True))
 
         FUNCTIONS[name] = Function(name, takes, gives, says, build, example)
         return work
@@ -74,7 +74,8 @@ def asking(name: str, *takes: Taken, gives: Kind, says: str, example: str) -> Ca
 
     def register(work: Work) -> Work:
         def build(arguments: Sequence[Node], _options: dict[str, Node]) -> Node:
-            return node(gives, _strict_with_frame([part.run for part in arguments], work), arguments)
+            run = _strict_with_frame([part.run for part in arguments], work)
+            return node(gives, run, arguments, op=name)
 
         FUNCTIONS[name] = Function(name, takes, gives, says, build, example)
         return work
