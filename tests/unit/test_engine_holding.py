@@ -72,7 +72,6 @@ class Services:
         self.on_rebuild()
         return self.simulated.opener.rebuilt(number, token, company, old)
 
-
     def judged_anew(self, owned: OwnedShard, company: Company) -> Judging:
         if self.away:
             self.away -= 1
