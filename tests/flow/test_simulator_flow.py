@@ -9,10 +9,13 @@ from clickhouse_connect.driver.client import Client
 from engine_harness import Stack
 from field_force import Company
 
+from agents.compliance.judge import Hit
+from agents.progress.calendar import CompanyTime
+from streams import backtest_run, rule_lifecycle
 from streams.simulator.run import LiveRun
 from streams.simulator.world import COMPANY_ZONE, Plan
 
-PLAN = Plan(date(2026, 8, 9), datetime(2026, 8, 30, tzinfo=COMPANY_ZONE), 5, 8)
+PLAN = Plan(date(2026, 8, 9), datetime(2026, 8, 30, tzinfo=COMPANY_ZONE), 5, 8, breaches=1)
 SALES = "SELECT sum(value) FROM node_totals FINAL WHERE kpi_id = 'sales_amount' AND period = 'month'"
 
 
@@ -21,6 +24,8 @@ def simulated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Stack,
     # on a busy machine the worker may learn of the published company more than a second later
     with Stack(tmp_path_factory.mktemp("simulated"), unknown_grace_s=60) as stack:
         stack.prepare(Company(0))
+        with stack.client() as client:
+            rule_lifecycle.publish_example(client, stack.settings.policies, CompanyTime("Asia/Shanghai"))
         stack.worker()
         stack.wait_owned()
         told = LiveRun(PLAN, stack.settings, lambda _told: None).run()
@@ -51,3 +56,23 @@ def test_the_same_simulation_again_changes_nothing(simulated: tuple[Stack, Count
     stack.wait_drained()
     assert accepted(stack) == sent
     assert client.query(SALES).result_rows == before
+
+
+def test_a_back_test_finds_what_was_found_live(simulated: tuple[Stack, Counter[str], Client]) -> None:
+    _, _, client = simulated
+    columns = "rule_id, subject_kind, subject_id, event_kind, rep_id, event_id"
+    live = client.query(f"SELECT {columns} FROM rule_hit_log WHERE rule_set = 'live'").result_rows
+    found: list[tuple[str, ...]] = []
+
+    def note(hits: list[Hit]) -> None:
+        for hit in hits:
+            event = hit.event
+            about = (hit.rule.rule.id, hit.subject_kind, hit.subject_id)
+            found.append((*about, event.kind_name, event.rep_id, event.event_id))
+
+    tested = backtest_run.run(client, CompanyTime("Asia/Shanghai"), PLAN.start, PLAN.last_day, on_hits=note)
+    assert len({rule for rule, *_ in live}) >= 5
+    assert {kind for _, kind, *_ in live} >= {"rep", "hcp"}
+    assert set(found) == set(live)
+    assert len(found) == len(live)
+    assert sum(tested.outcomes["live"].total(rule).in_force for rule in {one[0] for one in live}) == len(live)
