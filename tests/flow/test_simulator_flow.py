@@ -1,8 +1,10 @@
 """A small simulated company through the real engine: nothing is set aside, and sending it again changes nothing."""
 
+import shutil
 from collections import Counter
 from collections.abc import Iterator
 from datetime import date, datetime
+from pathlib import Path
 
 import pytest
 from clickhouse_connect.driver.client import Client
@@ -15,8 +17,41 @@ from streams import backtest_run, rule_lifecycle
 from streams.simulator.run import LiveRun
 from streams.simulator.world import COMPANY_ZONE, Plan
 
-PLAN = Plan(date(2026, 8, 9), datetime(2026, 8, 30, tzinfo=COMPANY_ZONE), 5, 8, breaches=1)
+PLAN = Plan(date(2026, 8, 9), datetime(2026, 8, 30, tzinfo=COMPANY_ZONE), 5, 8)
 SALES = "SELECT sum(value) FROM node_totals FINAL WHERE kpi_id = 'sales_amount' AND period = 'month'"
+
+
+#: Looks back on professionals, and hits in a company this small.
+OFTEN = """
+examples:
+  events:
+    visit: {occurred_at: 2026-03-04T12:00:00+08:00, check_in_at: 2026-03-04T12:00:00+08:00, source: s, rep_id: R1,
+            institution_id: I1, hcp_id: H1, channel: phone}
+rules:
+  - id: OFTEN
+    title: {zh: 常访, en: Often}
+    severity: 关注
+    scope: {events: [visit]}
+    when: count(v for v in visits(this_month, hcp=hcp_id)) >= 2
+    message: {zh: "{hcp_id}", en: "{hcp_id}"}
+    once_per: month
+    basis: [{article: a, source: s}]
+    effective_from: 2020-01-01
+    owner: compliance
+    tests:
+      - {case: a, expect: hit, past: [{times: 2}]}
+      - {case: b, expect: hit, past: [{times: 3}]}
+      - {case: c, expect: miss}
+      - {case: d, expect: miss, past: [{hcp_id: H2, times: 2}]}
+"""
+
+
+def _rules(stack: Stack) -> Path:
+    """Those that come with the program, and one more."""
+    folder = stack.folder / "policies"
+    shutil.copytree(stack.settings.policies / "compliance", folder / "compliance")
+    (folder / "compliance" / "often.yaml").write_text(OFTEN, "utf-8")
+    return folder
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +60,7 @@ def simulated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Stack,
     with Stack(tmp_path_factory.mktemp("simulated"), unknown_grace_s=60) as stack:
         stack.prepare(Company(0))
         with stack.client() as client:
-            rule_lifecycle.publish_example(client, stack.settings.policies, CompanyTime("Asia/Shanghai"))
+            rule_lifecycle.publish_example(client, _rules(stack), CompanyTime("Asia/Shanghai"))
         stack.worker()
         stack.wait_owned()
         told = LiveRun(PLAN, stack.settings, lambda _told: None).run()

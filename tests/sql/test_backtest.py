@@ -11,6 +11,7 @@ import pyarrow as pa
 import pytest
 from clickhouse_connect.driver.client import Client
 
+from agents.intake.touches import as_text
 from agents.progress.calendar import CompanyTime
 from schemas.events import Activity, Visit
 from schemas.reference import OrganisationNode, Rep
@@ -238,3 +239,33 @@ def test_what_cannot_be_tested_is_said(stored: Client, tmp_path: Path) -> None:
     stored.command("TRUNCATE TABLE rule_changes")
     with pytest.raises(UsageError, match="no rules are in force and no draft is named"):
         backtest_run.run(stored, TIME, FIRST, LAST)
+
+
+def test_events_are_taken_as_they_came_to_whom_they_concern(stored: Client) -> None:
+    came = [*VISITS[8:], *VISITS[:8]]
+    for offset, one in enumerate(came):
+        fields = {"subject_kind": "hcp", "subject_id": one.hcp_id, "event_kind": "visit", "rep_id": one.rep_id}
+        fields |= {"event_id": one.event_id, "occurred_at": one.occurred_at, "event": as_text(one).decode()}
+        row = fields | {"stream_partition": 0, "stream_offset": offset}
+        stored.insert("touches", [list(row.values())], column_names=list(row))
+    found: list[str] = []
+    backtest_run.run(
+        stored,
+        TIME,
+        FIRST,
+        LAST,
+        on_hits=lambda hits: found.extend(hit.event.event_id for hit in hits if hit.rule.rule.id == "OFTEN"),
+    )
+    by_hand = {
+        one.event_id
+        for index, one in enumerate(came)
+        if FIRST <= day_of(one) <= LAST
+        and sum(
+            other.hcp_id == one.hcp_id and timedelta(0) <= one.occurred_at - other.occurred_at <= timedelta(days=30)
+            for other in came[:index]
+        )
+        >= 3
+    }
+    assert by_hand != frequent(3)
+    assert len(found) == len(set(found))
+    assert set(found) == by_hand
