@@ -20,6 +20,7 @@ from streams.policies import Mistake, PolicyError
 FOLDER, LIST_FILE, INTAKE_FILE = "compliance", "lists.yaml", "intake.yaml"
 _OTHER_FILES = frozenset({LIST_FILE, INTAKE_FILE})
 _FEWEST = "it needs a list `rules`"
+_NEEDS_INTAKE = "it needs `prescription_counting`"
 
 
 @dataclass(frozen=True)
@@ -100,6 +101,18 @@ def load(folder: Path, time: CompanyTime) -> Pack:
     return Pack(tuple(reading.entries), reading.lists, reading.intake)
 
 
+def load_intake(folder: Path) -> IntakePolicy | None:
+    """The rules of the intake alone; None where the folder has no text of them.
+
+    Raises:
+        PolicyError: with every mistake and its place.
+    """
+    path = folder / FOLDER / INTAKE_FILE
+    if not path.is_file():
+        return None
+    return policies.parse_as(IntakePolicy, policies.read(path.parent, path.name), str(path), _NEEDS_INTAKE)
+
+
 class _Reading:
     """Reads file after file and gathers what is wrong."""
 
@@ -125,7 +138,7 @@ class _Reading:
     def read_intake(self, path: Path) -> None:
         text, name = policies.read(path.parent, path.name), str(path)
         try:
-            policy = policies.parse_as(IntakePolicy, text, name, "it needs `prescription_counting`")
+            policy = policies.parse_as(IntakePolicy, text, name, _NEEDS_INTAKE)
         except PolicyError as error:
             self.mistakes += error.mistakes
             return
