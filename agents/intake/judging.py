@@ -5,7 +5,7 @@ is taken. What it hits is told at once, unless the same events in another order 
 """
 
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,11 +20,14 @@ from agents.intake.locating import CheckIn, Locator
 from agents.intake.quarantine import alert_of_position
 from agents.intake.seen import Seen
 from agents.intake.touches import Touch, TouchRow, as_text
-from agents.progress.calendar import CompanyTime
+from agents.progress.calendar import EPOCH, CompanyTime
 from schemas.alerts import Alert
 from schemas.events import EVENT_MODELS
 from schemas.intake_policy import Withheld
 
+#: Events that come later than this may find a shorter past.
+LATENESS = timedelta(days=31)
+_EVICT_EVERY = 20_000
 #: Kinds of events that rules look at.
 JUDGED = frozenset(kind for kind, model in EVENT_MODELS.items() if model.owner_field == "rep_id")
 
@@ -98,6 +101,7 @@ class Judging:
     def __init__(self, surroundings: Surroundings, seen: Seen) -> None:
         self._seen = seen
         self.marks: list[tuple[int, int]] = []
+        self._newest, self._added = EPOCH, 0
         self.judge = Judge(surroundings, self._is_known)
         self.intake = surroundings.book.intake
         self.locator = Locator(surroundings.time, self.intake.location if self.intake is not None else None)
@@ -166,7 +170,7 @@ class Judging:
         self._note(looked.hits, at_once=at_once)
         if looked.check_in is not None:
             self.journeys.add(event.rep_id, looked.check_in)
-        self.judge.past.add(event, "rep", event.rep_id)
+        self._remember_event(event, "rep", event.rep_id)
         if touched := self.judge.touched(event):
             text = as_text(event)
             self.telling.touches += [Touch(subject, key, event, text) for subject, key in touched]
@@ -176,8 +180,17 @@ class Judging:
         touch = row.touch
         if not touch.is_past:
             self._note(self.judge.judge(touch.event, now, touch.subject, touch.key), at_once=True)
-        self.judge.past.add(touch.event, touch.subject, touch.key)
+        self._remember_event(touch.event, touch.subject, touch.key)
         self.finding.touches.append(row)
+
+    def _remember_event(self, event: Any, subject: str, key: str) -> None:
+        """Let it be part of the past; what no event can look back on is dropped now and then."""
+        self.judge.past.add(event, subject, key)
+        self._newest = max(self._newest, event.occurred_at)
+        self._added += 1
+        if self._added == _EVICT_EVERY:
+            self._added = 0
+            self.judge.past.evict(CompanyTime.microseconds(self._newest - LATENESS))
 
     def _note(self, hits: list[Hit], *, at_once: bool) -> None:
         self.finding.hits += hits

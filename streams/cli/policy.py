@@ -18,7 +18,7 @@ from rich.text import Text
 
 from streams import light_policy, policies, references
 from streams import settings as settings_module
-from streams.cli import compliance, delivery
+from streams.cli import compliance, delivery, policy_prove
 from streams.errors import InvalidError, UnavailableError, UsageError
 from streams.policies import Mistake, PolicyError, Version
 from streams.policy_changes import Change, Changes, compare, compare_lights
@@ -74,6 +74,7 @@ def register(app: typer.Typer) -> None:
     for command in (check, diff, publish, history):
         group.command()(command)
     group.command("test")(compliance.try_rules)
+    group.command("prove")(policy_prove.prove_rules)
     app.add_typer(group, name="policy")
 
 

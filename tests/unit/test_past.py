@@ -79,7 +79,8 @@ def rules(draw: st.DrawFn) -> CompiledRule:
             [
                 "",
                 " or any(count(activities(today{})) > 1 for a in attendees)",
-                " or any(sum(y.amount for y in activities(last(3 * days){}) if y.payee_id == a.hcp_id) > 9 for a in attendees)",
+                " or any(sum(y.amount for y in activities(last(3 * days){}) if y.payee_id == a.hcp_id) > 9"
+                " for a in attendees)",
                 " or count(activities(this_week{})) > 3",
             ]
         )
@@ -114,7 +115,7 @@ def activities(draw: st.DrawFn) -> dict[str, Any]:
 
 
 def shown(explanation: Explanation | None) -> Any:
-    """Values of numbers, texts and truths of the tree; what stands for a past event is left out, and what is below it."""
+    """Values of numbers, texts and truths of the tree; what stands for a past event is left out with what is below."""
     if explanation is None:
         return None
     values = explanation.value if isinstance(explanation.value, int | Decimal | str | None) else "…"
