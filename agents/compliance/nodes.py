@@ -198,11 +198,16 @@ def node(
     )
 
 
-def remembered(part: Node) -> Node:
-    """The same node, worked out once for an event however often it is used. No loop may run around it."""
+def remembered(part: Node, run_once: Run | None = None) -> Node:
+    """The same node, worked out once for an event however often it is used. No loop may run around it.
+
+    Args:
+        part: the node.
+        run_once: a faster function with the same values, if there is one.
+    """
     if part.is_constant or not part.parts:
         return part
-    work, number = part.run, next(_NUMBERS)
+    work, number = run_once or part.run, next(_NUMBERS)
 
     def run(frame: Frame) -> Any:
         value = frame.named.get(number, _UNREAD)
@@ -210,7 +215,7 @@ def remembered(part: Node) -> Node:
             value = frame.named[number] = work(frame)
         return value
 
-    return replace(part, run=run)
+    return replace(part, run=run, op="let")
 
 
 def folded(made: Node) -> Node:

@@ -12,6 +12,7 @@ from agents.compliance.nodes import STEPS, Explanation, Frame, Need, Node, expla
 from agents.compliance.places import PERSON, REP, Place, place_of, professionals, subjects_of
 from agents.compliance.scope import Scope, names_of
 from agents.compliance.selections import Selection
+from agents.compliance.straight import straight
 from agents.compliance.templates import Language, Template
 from schemas.compliance import Rule
 
@@ -100,7 +101,7 @@ class CompiledRule:
         self._nodes = {kind: one.node for kind, one in made.items() if one.node is not None}
         self._places: dict[str, Place] = {kind: one.place for kind, one in made.items()}
         self._by_person = frozenset(kind for kind, place in self._places.items() if place.field == PERSON)
-        self._runs = {kind: node.run for kind, node in self._nodes.items()}
+        self._runs = {kind: straight(node) for kind, node in self._nodes.items()}
         self._templates = {kind: one.templates for kind, one in made.items()}
 
     def place(self, kind: str) -> Place:
@@ -204,7 +205,7 @@ class _Compilation:
             made = self._tried(("let", name), lambda text=text: compile_expression(text, scope, None))
             if made is None:
                 return
-            named[name] = remembered(made)
+            named[name] = remembered(made, straight(made))
             texts.append((("let", name), made))
         self.node = self._tried(("when",), lambda: compile_expression(rule.when, scope))
         for one in LANGUAGES:

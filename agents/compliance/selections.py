@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from agents.compliance.logic import all_of
 from agents.compliance.nodes import Frame, Node, Run, item_bit
 from agents.compliance.places import Place, walk
+from agents.compliance.straight import straight
 from agents.compliance.windows import WINDOWS, Window
 from agents.progress.calendar import CompanyTime
 from schemas.events import EVENT_MODELS
@@ -259,7 +260,7 @@ def _query(
     fields: tuple[str, ...] | None = (),
     is_items: bool = False,
 ) -> Query:
-    tests = [*(part.run for part in parts.tests)]
+    tests = [straight(part) for part in parts.tests]
     told = [_told(part) for part in parts.tests]
     if value is not None:
         tests.append(_is_there(value.run))
