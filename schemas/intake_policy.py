@@ -4,7 +4,7 @@ from collections import Counter
 from datetime import date, time
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from schemas.base import Day, Id, Model
 from schemas.compliance import COLOURS, Basis, Colour, Severity, in_english
@@ -107,3 +107,71 @@ class LocationRule(IntakeRule):
             msg = f"closes {self.closes} does not lie after opens {self.opens}: no position would ever be used"
             raise ValueError(msg)
         return self
+
+
+class CountingWords(Model):
+    """Words a counted prescription is told by. In any case and width; Latin words whole, or `prescrib*` a beginning."""
+
+    professionals: Words
+    """Who prescribes: 医生, doctor."""
+    professional_patterns: Patterns = ()
+    """Patterns of identifiers of professionals in a text, for example h[0-9]+."""
+    institutions: Words
+    """What may be counted: a hospital, a pharmacy."""
+    prescribing: Words
+    """What a professional alone does: 处方, prescribed."""
+    usage: Words
+    """What institutions do, too: 使用, used."""
+    units: Words
+    """Packages, prescriptions, patients: 盒, boxes."""
+    doses: Words
+    """Units that doses are told in, too: 片, tablets."""
+    measures: Words
+    """Words for a count, which need no unit: 处方量."""
+    samples: Words = ()
+    """A clause with one of these is about samples."""
+    supply: Words = ()
+    """A clause with one of these is about supply: 进货, stock."""
+    dosing: Words = ()
+    """A sentence with one of these talks about doses: 每日, daily."""
+    studies: Words = ()
+    """A sentence with one of these talks about a study or a single case: 试验, adverse."""
+    ignored: Words = ()
+    """Words that only contain one of the others: 开会."""
+    patterns: Patterns = ()
+    """Further sentences that count, once they are about a professional."""
+
+
+class CountingKeys(Model):
+    """Patterns of field names, small letters and `_`: a payload with such fields counts, known to the models or not."""
+
+    professionals: Patterns
+    products: Patterns
+    prescriptions: Patterns
+    """With a number, beside a professional: a count of prescriptions."""
+    quantities: Patterns
+    """With a number, beside a professional and a product: a count."""
+    samples: Patterns = ()
+    """What stands in such a field is a sample."""
+
+
+class CountingRule(IntakeRule):
+    """R06: what counts as counting prescriptions (统方)."""
+
+    words: CountingWords
+    keys: CountingKeys
+
+    @field_validator("message")
+    @classmethod
+    def _names_nothing(cls, message: Title) -> Title:
+        if "{" in message.zh + message.en:
+            msg = "a message about quarantined content names nothing: write it without {…}"
+            raise ValueError(msg)
+        return message
+
+
+class IntakePolicy(Model):
+    """The text of `policies/compliance/intake.yaml`."""
+
+    prescription_counting: CountingRule
+    location: LocationRule = LocationRule()

@@ -69,10 +69,15 @@ class WorkingDay(Model):
     """Cost of a representative's day: `costs.rep_day` of the policy."""
 
 
+#: Rules of compliance an event hit, by id; a condition holds when one of them is meant.
+BREACHES = "breaches"
 #: Fields that are worked out from others, by source.
 _DERIVED = {
-    "visit": ("duration_minutes", "reporting_latency_minutes", "in_fence", "distance_band"),
-    "activity": ("reporting_latency_minutes",),
+    "visit": ("duration_minutes", "reporting_latency_minutes", "in_fence", "distance_band", BREACHES),
+    "sale": (BREACHES,),
+    "payment": (BREACHES,),
+    "activity": ("reporting_latency_minutes", BREACHES),
+    "survey": (BREACHES,),
     "call_plan": ("is_target", "is_covered", "capped_calls", "over_calls", "under_calls"),
 }
 #: The value of a visit by product and total; it is added up, but a filter cannot read it.

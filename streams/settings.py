@@ -25,6 +25,7 @@ _OTHERS = frozenset(
         "PULSE_REDIS_PASSWORD",
         "PULSE_GRAFANA_PASSWORD",
         "PULSE_HOST_GRAFANA_PORT",
+        "PULSE_HOST_GATEWAY_PORT",
         "PULSE_HOST_CLICKHOUSE_PORT",
         "PULSE_HOST_KAFKA_PORT",
         "PULSE_HOST_REDIS_PORT",
@@ -97,6 +98,11 @@ class Settings(BaseSettings):
     """Events dated further ahead of the clock go to the dead letters."""
     dead_letter_limit: Annotated[int, Field(ge=1)] = 1_000
     """A worker stops when a partition sends more than this, and more than half of its events, there within a minute."""
+
+    quarantine_key: str | None = None
+    """Public key that quarantined content is sealed with, base64. Empty: content is dropped, its hash alone is kept."""
+    quarantine_key_file: Path | None = None
+    """File that holds it, as `pulse quarantine keygen` writes it. Empty: `pulse up` makes one in its data folder."""
 
     boards_port: Annotated[int, Field(ge=0, le=65_535)] = 8300
     """Loopback port of the page with the boards; `pulse up` takes a free one when it is in use. 0: a free one."""

@@ -113,9 +113,9 @@ def _single(one: Delivery, notice: Notice, language: Language, style: Style) -> 
     title = f"{_mark(notice, language)} {notice.rule_id} {in_(notice.title, language)}"
     if one.kind == "escalation":
         level = Title(
-            zh=f"升级（第 {one.level} 级），无人处理：", en=f"Escalation, level {one.level}, nobody has acted: "
+            zh=f"升级（第 {one.level} 级），无人处理：", en=f"Escalation, level {one.level}, nobody has acted:"
         )
-        title = in_(level, language) + title
+        title = f"{in_(level, language)} {title}"
     return title, "\n".join([in_(notice.message, language), *_facts(notice, language, style)])
 
 

@@ -7,6 +7,7 @@ from operator import attrgetter
 from typing import Any
 
 from agents.intake.directory import Directory
+from schemas.sources import BREACHES
 
 _MICROSECOND = timedelta(microseconds=1)
 _HALF = 30  # of the microseconds in a millionth of a minute
@@ -39,10 +40,11 @@ def micro_minutes(passed: timedelta) -> int:
     return whole + (rest > _HALF or (rest == _HALF and whole & 1))
 
 
-#: What the intake found out about where a visit took place, by name of the field.
-LOCATED: dict[str, Callable[[Any], Any]] = {
+#: What the intake found out, by name of the field.
+FOUND: dict[str, Callable[[Any], Any]] = {
     name: attrgetter(f"findings.located.{name}") for name in ("in_fence", "distance_band")
 }
+FOUND[BREACHES] = attrgetter("findings.breaches")
 #: Numbers in millionths, by name of the field.
 IN_MILLIONTHS: dict[str, Callable[[Any], int | None]] = {
     "duration_minutes": duration_minutes,

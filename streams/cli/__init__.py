@@ -19,6 +19,7 @@ COMMANDS: dict[str, str] = {
     "simulate": "simulate",
     "targets": "targets",
     "lights": "lights",
+    "quarantine": "quarantine",
     "alerts": "alerts",
     "cases": "cases",
     "audit": "audit",

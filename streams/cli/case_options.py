@@ -117,7 +117,7 @@ def give(doing: Doing, case: str, action: str, **more: Any) -> None:
             return
         event = asking.wait(client, command, doing.timeout_s)
     if event is None:
-        raise UnavailableError(_unanswered(is_alive(settings), doing.timeout_s))
+        raise UnavailableError(unanswered(is_alive(settings), doing.timeout_s))
     if event.outcome == "refused" and not doing.as_json:
         msg = f"refused: {event.reason}"
         raise InvalidError(msg)
@@ -126,8 +126,9 @@ def give(doing: Doing, case: str, action: str, **more: Any) -> None:
         raise typer.Exit(1)
 
 
-def _unanswered(is_alive_: bool, timeout_s: float) -> str:
-    if is_alive_:
+def unanswered(desk_runs: bool, timeout_s: float) -> str:
+    """Why nothing became of a command, and what to do."""
+    if desk_runs:
         return f"the desk did not answer within {timeout_s:g} s: `pulse cases show` tells later what became of it"
     return "no desk runs, so the command waits on its topic: start `pulse up`, or `pulse desk`"
 

@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-import apprise
 from dotenv import dotenv_values
 
 from agents.delivery.pacing import Outcome
@@ -78,6 +77,9 @@ class Apprise:
     """
 
     def __init__(self, url: str, limit_s: float) -> None:
+        import apprise  # noqa: PLC0415 - it looks at all the services it knows, which takes its time
+
+        self._text = apprise.NotifyFormat.TEXT
         asset = apprise.AppriseAsset(app_id="sfe-pulse", app_desc="sfe-pulse", app_url="", async_mode=False)
         self._service = apprise.Apprise(asset=asset)
         if not self._service.add(url):
@@ -97,9 +99,7 @@ class Apprise:
 
     def _notify(self, message: Message) -> Outcome:
         with _Complaints() as complaints:
-            is_taken = self._service.notify(
-                title=message.title, body=message.text, body_format=apprise.NotifyFormat.TEXT
-            )
+            is_taken = self._service.notify(title=message.title, body=message.text, body_format=self._text)
         return Outcome() if is_taken else Outcome(complaints.first or "the service did not take it")
 
     async def close(self) -> None:

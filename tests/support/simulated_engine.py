@@ -7,7 +7,7 @@ Redis and ClickHouse are dictionaries with the same guarantees.
 import random
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -372,6 +372,15 @@ class SimulatedEngine:
         for owned in self.owned.values():
             owned.shard.adopt(self.company.directory, self.now)
             owned.labels = self.company.labels(self.partitions, "simulated")
+
+    def adopt_rules(self, rules: RuleBook) -> None:
+        """Other rules: every shard reads the past they look back on, and what they concern is told."""
+        self.rules, self.company = rules, replace(self.company, rules=rules)
+        for number, owned in self.owned.items():
+            self.checkpoint(number)
+            owned.shard.judging = self.opener.judged_anew(owned, self.company)
+            self.opener.tell_past(owned)
+            owned.shard.moved = True
 
     def adopt_while_down(self, references: list[Reference], version: int) -> None:
         """Other reference data is published while no worker runs."""

@@ -15,6 +15,7 @@ from small_company import policy
 
 from agents.compliance.rule_book import LIVE, RuleBook, RuleSet, Snooze
 from agents.compliance.rules import compile_rule
+from agents.progress.plan import MICRO
 from schemas.compliance import Rule
 from schemas.events import EVENT_MODELS
 from schemas.policy import KpiPolicy
@@ -216,3 +217,49 @@ def test_what_an_event_broke_stands_beside_it_after_a_loss_too() -> None:
     stored = {key: dict(zip(names, row, strict=True)) for key, row in engine.tableau.events["visit"].items()}
     live = {hit[5] for hit in engine.tableau.hits if hit[0] == LIVE and hit[1] in {"PLAIN", "BUSY", "BUSY-DAY"}}
     assert {name for (_, name), row in stored.items() if row["breaches"]} == live
+
+
+def counted(engine: SimulatedEngine) -> dict[str, int]:
+    found: dict[str, int] = defaultdict(int)
+    for _, cell in engine.tableau.cells.values():
+        if cell.level == "rep" and cell.period == "month" and cell.value:
+            found[cell.entity_id] += cell.value // MICRO
+    return dict(found)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_figures_leave_out_what_breaks_a_rule_and_stay_so_after_a_loss(seed: int) -> None:
+    where = "{breaches: {not_in: [BUSY, PLAIN]}}"
+    kpis = policy(f"{{id: visits, source: visit, aggregate: count, unit: count, periods: [month], where: {where}}}")
+    engine = SimulatedEngine(kpis, references(), messages(seed), 3, seed, rules=BOOK)
+    engine.drain()
+    bad = {(hit[4], hit[5]) for hit in engine.tableau.hits if hit[0] == LIVE and hit[1] in {"BUSY", "PLAIN"}}
+    wanted: dict[str, int] = defaultdict(int)
+    for rep_id, event_id in engine.tableau.events["visit"]:
+        wanted[rep_id] += (rep_id, event_id) not in bad
+    assert bad
+    assert counted(engine) == {rep: count for rep, count in wanted.items() if count}
+    engine.lose_redis()
+    engine.drain()
+    assert counted(engine) == {rep: count for rep, count in wanted.items() if count}
+
+
+def test_rules_that_come_later_know_what_was_before() -> None:
+    """Other rules on a running engine: their past is complete, and old events are not judged."""
+    sent = messages(7)
+    engine = SimulatedEngine(small_policy(), references(), sent[:90], 3, 7)
+    engine.drain()
+    engine.adopt_rules(BOOK)
+    assert engine.tableau.alerts == {}
+    for message in sent[90:]:
+        engine.send(message.topic, message.key, message.value)
+    engine.drain()
+    new = {orjson.loads(message.value)["event_id"] for message in sent[90:]}
+    old = {orjson.loads(message.value)["event_id"] for message in sent[:90]}
+    whole = SimulatedEngine(small_policy(), references(), sent, 3, 7, rules=BOOK)
+    whole.drain()
+    wanted = {hit for hit in whole.tableau.hits if hit[5] in new - old and hit[1] in {"PLAIN", "BUSY"}}
+    assert wanted == {hit for hit in engine.tableau.hits if hit[1] in {"PLAIN", "BUSY"}}
+    of_subjects = {hit for hit in engine.tableau.hits if hit[1] in {"OFTEN", "VALUE"}}
+    assert of_subjects
+    assert {hit[5] for hit in of_subjects} <= new - old
