@@ -32,6 +32,8 @@ class Frame:
 
     Attributes:
         day: company day of the event.
+        day_number: the same as an ordinal.
+        kind: kind of the event.
         item0: item of the outer loop, while it runs.
         item1: item of the loop inside it.
         item2: item of the loop inside that.
@@ -41,12 +43,28 @@ class Frame:
         named: values of named parts, by the number of the part.
     """
 
-    __slots__ = ("_rows", "day", "event", "item0", "item1", "item2", "left", "moment_us", "named", "person", "world")
+    __slots__ = (
+        "_rows",
+        "day",
+        "day_number",
+        "event",
+        "item0",
+        "item1",
+        "item2",
+        "kind",
+        "left",
+        "moment_us",
+        "named",
+        "person",
+        "world",
+    )
 
     def __init__(self, event: Any, world: "World") -> None:
         self.event, self.world = event, world
         self.moment_us = moment_us = world.time.microseconds(event.occurred_at)
-        self.day = date.fromordinal(world.time.day_of_quarter_hour(moment_us // _QUARTER_HOUR_US))
+        self.day_number = number = world.time.day_of_quarter_hour(moment_us // _QUARTER_HOUR_US)
+        self.day = date.fromordinal(number)
+        self.kind: str = event.kind_name
         self.item0: Any = None
         self.item1: Any = None
         self.item2: Any = None
