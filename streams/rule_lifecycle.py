@@ -1,12 +1,13 @@
 """The way of the rules of compliance from a folder into force: submitted by one person, approved by another."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from clickhouse_connect.driver.client import Client
 
 from agents.compliance.folding import fold
 from agents.compliance.self_test import try_rule
+from agents.intake.self_test import try_counting, try_location
 from agents.progress.calendar import CompanyTime
 from streams import compliance_policy, policies, rule_log
 from streams.compliance_policy import Pack
@@ -25,7 +26,7 @@ def checked(texts: Mapping[str, str], time: CompanyTime, place: str) -> Pack:
         PolicyError: with every mistake and its place.
     """
     pack = compliance_policy.parse(texts, time, place)
-    mistakes = list(_failed_tests(pack, texts, place, time))
+    mistakes = [*_failed_tests(pack, texts, place, time), *_failed_payloads(pack, texts, place, time)]
     if mistakes:
         raise PolicyError(mistakes)
     return pack
@@ -41,6 +42,22 @@ def _failed_tests(pack: Pack, texts: Mapping[str, str], place: str, time: Compan
                 text = texts[entry.file.removeprefix(place)]
                 found.append(policies.mistake_at(text, entry.file, (*entry.loc, "tests", number), what))
     return found
+
+
+def _failed_payloads(pack: Pack, texts: Mapping[str, str], place: str, time: CompanyTime) -> Iterator[Mistake]:
+    """The same for what acts at the intake."""
+    if pack.intake is None:
+        return
+    counting, location = pack.intake.prescription_counting, pack.intake.location
+    for name, tried in (
+        ("prescription_counting", try_counting(counting)),
+        ("location", try_location(location, time)),
+    ):
+        for number, one in enumerate(tried):
+            if not one.is_right:
+                what = f"judged a {'hit' if one.is_hit else 'miss'}, but {one.test.expect} is expected"
+                file = compliance_policy.INTAKE_FILE
+                yield policies.mistake_at(texts[file], f"{place}{file}", (name, "tests", number), what)
 
 
 def submit(client: Client, folder: Path, time: CompanyTime, author: str, remark: str = "") -> Change:

@@ -19,6 +19,7 @@ from rich.text import Text
 from streams import light_policy, policies, references
 from streams import settings as settings_module
 from streams.cli import (
+    backtest,
     compliance,
     delivery,
     policy_prove,
@@ -94,7 +95,7 @@ def register(app: typer.Typer) -> None:
         group.command()(command)
     group.command("test")(compliance.try_rules)
     group.command("prove")(policy_prove.prove_rules)
-    for part in (rule_steps, rule_lists, rule_snoozes, rule_trials):
+    for part in (rule_steps, rule_lists, rule_snoozes, rule_trials, backtest):
         part.register(group)
     app.add_typer(group, name="policy")
 

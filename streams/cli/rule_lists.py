@@ -107,7 +107,7 @@ def _edit(
 
 def _told(what: str, name: str, change: Change, done: Edit) -> str:
     number = len(change.detail.get("add", change.detail.get("remove", ())))
-    there = f", {done.skipped} were there" if done.skipped else ""
+    there = f" ({done.skipped} more stood there already)" if done.skipped else ""
     return f"{what} {counted(number, 'value')}{there}: {name} has {done.values:,} (change {change.version})"
 
 
