@@ -11,7 +11,8 @@ from typing import Any
 
 import structlog
 
-from streams import dead_letters, light_policy, lights_view, migrate, policies, quarantine
+from agents.progress.calendar import CompanyTime
+from streams import dead_letters, light_policy, lights_view, migrate, policies, quarantine, rule_lifecycle
 from streams.clickhouse import connect
 from streams.errors import PulseError, UnavailableError, UsageError
 from streams.importing import ImportJob
@@ -276,7 +277,7 @@ def _with_quarantine_key(settings: Settings) -> Settings:
 
 
 def _prepare(settings: Settings, policy_text: str, *, local_kafka: bool) -> None:
-    """Topics, tables and the KPI policy."""
+    """Topics, tables, the KPI policy, and rules of compliance where nobody decided on any."""
     if not local_kafka:
         ensure_topics(settings)
     applied = migrate.migrate_database(settings.clickhouse_url, time_zone=settings.time_zone)
@@ -285,7 +286,8 @@ def _prepare(settings: Settings, policy_text: str, *, local_kafka: bool) -> None
     with closing(connect(settings.clickhouse_url)) as client:
         version = policies.publish(client, policy_text)
         light_policy.publish(client, settings.policies)
-    _log.info("KPI policy in force", version=version)
+        rules = rule_lifecycle.publish_example(client, settings.policies, CompanyTime(settings.time_zone))
+    _log.info("KPI policy in force", version=version, rules=rules)
 
 
 def _lights(settings: Settings) -> lights_view.Counts:
