@@ -26,7 +26,7 @@ _SAFE = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ012345678
 _MOST_ID = 64
 _NUL_SHARE = 4
 #: Harmless texts that are remembered, and their length.
-_MOST_HARMLESS, _SHORT = 50_000, 100
+_MOST_HARMLESS, _SHORT = 5_000, 100
 #: Identifiers that are not called so.
 _OTHER_IDS = frozenset({"source", "version", "currency"})
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
@@ -78,7 +78,9 @@ class Guard:
             return False
         if self._counting.found(text, is_about_professional=True):
             return True
-        if len(text) <= _SHORT and len(self._harmless) < _MOST_HARMLESS:
+        if len(self._harmless) >= _MOST_HARMLESS:
+            self._harmless = {None}  # what is written once fills it; what repeats is back in it at once
+        if len(text) <= _SHORT:
             self._harmless.add(text)
         return False
 

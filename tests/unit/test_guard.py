@@ -336,3 +336,16 @@ def test_a_test_that_is_no_visit_is_told() -> None:
     wrong = IntakeTest(case="x", expect="hit", event={"check_in": {"latitude": 99, "longitude": 0}})
     with pytest.raises(TestError, match=r"check_in\.latitude: Input should be less than or equal to 90"):
         list(try_location(policy().location.model_copy(update={"tests": (wrong,)}), SHANGHAI))
+
+
+def test_what_repeats_is_remembered_and_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agents.intake.guard._MOST_HARMLESS", 50)
+    own = Guard(policy().prescription_counting)
+    for number in range(200):
+        body = raw("visit", feedback_text=f"反馈{number}", zone="门诊")
+        assert own.check_event(decode("visit", body, 10_000), body) is None
+    assert {"门诊", None, "反馈199"} <= own._harmless
+    assert len(own._harmless) <= 50
+    body = raw("visit", zone=SENTENCE)
+    assert own.check_event(decode("visit", body, 10_000), body) is not None
+    assert SENTENCE not in own._harmless
