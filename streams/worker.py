@@ -101,6 +101,11 @@ class EngineService(Service):  # type: ignore[misc] # mode has no types
         await asyncio.to_thread(ensure_topics, settings)
         partitions, cluster = await source_layout(settings)
         company = await asyncio.to_thread(load_company, settings, self._reader)
+        if company.rules.intake is None:
+            log.warning(
+                "no rules of the intake are in force: counted prescriptions are not stopped",
+                hint="policies/compliance/intake.yaml must be among what is published",
+            )
         self._seasons = SeasonKeeper(_client(settings))
         company = await self._seasons.applied(company)
         opener = Opener(settings, self._reader, partitions, cluster)
