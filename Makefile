@@ -43,6 +43,7 @@ help:
 	@echo 'make schemas     write docs/schemas from the models'
 	@echo 'make openapi     write docs/openapi.json from the gateway'
 	@echo 'make dictionary  write docs/data-dictionary.md from the database'
+	@echo 'make proof       judge a simulated quarter with planted breaches, write docs/compliance-proof.md'
 	@echo 'make boards      write grafana/dashboards and the alert rules from the signals'
 	@echo 'make lock        write both lock files from pyproject.toml (ARGS=--upgrade takes newer versions)'
 	@echo 'make clean       remove .venv and caches; the data folder stays'
@@ -97,6 +98,9 @@ openapi: install-test
 dictionary: install-test
 	$(PY) -m streams.dictionary
 
+proof: install-test
+	$(BIN)/pulse policy prove --out docs/compliance-proof.md
+
 boards: install-test
 	$(PY) -m grafana.build
 
@@ -112,4 +116,4 @@ lock:
 clean:
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 
-.PHONY: help install install-test run test test-full test-kafka check bench bench-rules schemas openapi dictionary boards lock clean
+.PHONY: help install install-test run test test-full test-kafka check bench bench-rules schemas openapi dictionary boards proof lock clean

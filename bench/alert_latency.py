@@ -78,7 +78,8 @@ class Sender(threading.Thread):
 
     def _event(self, number: int) -> dict[str, Any]:
         now = datetime.now(UTC).isoformat()
-        event: dict[str, Any] = {"event_id": f"B{number}", "occurred_at": now, "source": "bench", "check_in_at": now, "check_out_at": now, "channel": "video"}
+        event: dict[str, Any] = {"event_id": f"B{number}", "occurred_at": now, "source": "bench", "channel": "video"}
+        event |= {"check_in_at": now, "check_out_at": now}
         event |= {"rep_id": f"R{number % REPS}", "institution_id": "H"}
         if number % _EVERY == 0:
             self.wanted["R05"] += 1
