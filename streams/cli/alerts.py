@@ -2,7 +2,7 @@
 
 import typer
 
-from streams.cli import case_commands
+from streams.cli import alert_snooze, case_commands
 
 
 def register(app: typer.Typer) -> None:
@@ -13,4 +13,5 @@ def register(app: typer.Typer) -> None:
     group.command("ack")(case_commands.ack)
     group.command("assign")(case_commands.assign)
     group.command("close")(case_commands.close)
+    group.command("snooze")(alert_snooze.snooze)
     app.add_typer(group, name="alerts")
