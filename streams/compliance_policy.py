@@ -153,6 +153,18 @@ def intake_of(texts: Mapping[str, str], place: str = "") -> IntakePolicy:
     return policies.parse_as(IntakePolicy, texts[INTAKE_FILE], f"{place}{INTAKE_FILE}", _FEWEST_INTAKE)
 
 
+def load_intake(folder: Path) -> IntakePolicy | None:
+    """What acts at the intake alone; None where the policies folder has no text of it.
+
+    Raises:
+        PolicyError: with every mistake and its place.
+    """
+    path = folder / FOLDER / INTAKE_FILE
+    if not path.is_file():
+        return None
+    return intake_of({INTAKE_FILE: policies.read(path.parent, path.name)}, f"{path.parent}/")
+
+
 class _Reading:
     """Reads file after file and gathers what is wrong."""
 

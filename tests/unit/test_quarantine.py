@@ -22,6 +22,7 @@ from agents.progress.outputs import RollingWindows
 from agents.progress.plan import Plan
 from agents.progress.state import ProgressState
 from schemas.intake_policy import IntakePolicy
+from schemas.outputs import DeadLetter
 from schemas.reference import Hcp, Institution, OrganisationNode, Product, Rep
 from streams import policies, quarantine
 from streams import settings as settings_module
@@ -29,6 +30,7 @@ from streams.cli import run
 from streams.engine.checkpoint import OwnedShard, Snapshot, take_snapshot
 from streams.engine.setting_aside import sealed_message
 from streams.errors import InvalidError, UsageError
+from streams.importing.guarding import LetterGuard
 from streams.quarantine import Sealer
 from streams.settings import Settings
 from streams.topics import ALERTS, QUARANTINE, shard_of
@@ -343,3 +345,27 @@ def test_openings_that_are_refused(
     assert run([*command, *(word for pair in given.items() for word in pair)]) == 2
     assert says in capsys.readouterr().err
     assert openings.rows == []
+
+
+# --- imports ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_wrong_row_that_counts_leaves_no_content_among_the_dead_letters() -> None:
+    known: dict[str, Any] = {"at": NOW, "origin": "import", "step": "import", "error_class": "InvalidError"}
+    rows = [("visits", visit("S1", feedback_text=SECRET)), ("visits", b'{"a": 1}'), ("rep", SECRET.encode())]
+    letters = [
+        DeadLetter(dead_letter_id=str(number), topic=topic, raw=raw, message=f"got {raw!r}", **known)
+        for number, (topic, raw) in enumerate(rows)
+    ]
+    kept, stopped = LetterGuard(ROOT / "policies").divide(letters)
+    assert [letter.raw for letter in kept] == [b"", b'{"a": 1}', b""]
+    assert [letter.message[:26] for letter in kept] == [
+        "the row counts a professio",
+        "got b'{\"a\": 1}'",
+        "the row counts a professio",
+    ]
+    assert stopped == letters[:1]
+
+
+def test_without_a_policy_letters_are_stored_as_they_are(tmp_path: Path) -> None:
+    assert LetterGuard(tmp_path).divide([]) == ([], [])
