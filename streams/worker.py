@@ -267,7 +267,7 @@ def build_app(settings: Settings, services: Sequence[Service], folder: str, name
     return app
 
 
-def require_urls(settings: Settings) -> None:
+def require_urls(settings: Settings, who: str = "a worker") -> None:
     """Refuse to start without knowing where the services are.
 
     Raises:
@@ -276,7 +276,7 @@ def require_urls(settings: Settings) -> None:
     missing = [name for name in ("kafka_url", "redis_url", "clickhouse_url") if getattr(settings, name) is None]
     if missing:
         names = ", ".join(f"PULSE_{name.upper()}" for name in missing)
-        msg = f"a worker alone needs {names}: set them, or run `pulse up`, which starts what is missing"
+        msg = f"{who} alone needs {names}: set them, or run `pulse up`, which starts what is missing"
         raise UsageError(msg)
 
 
