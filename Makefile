@@ -41,7 +41,9 @@ help:
 	@echo 'make bench       measure the time from an event to its alert light (ARGS="--rate 1000 --seconds 30")'
 	@echo 'make bench-rules  measure the compliance rules beside plain Python and eval (ARGS="--reps 60 --days 60")'
 	@echo 'make schemas     write docs/schemas from the models'
+	@echo 'make openapi     write docs/openapi.json from the gateway'
 	@echo 'make dictionary  write docs/data-dictionary.md from the database'
+	@echo 'make proof       judge a simulated quarter with planted breaches, write docs/compliance-proof.md'
 	@echo 'make boards      write grafana/dashboards and the alert rules from the signals'
 	@echo 'make lock        write both lock files from pyproject.toml (ARGS=--upgrade takes newer versions)'
 	@echo 'make clean       remove .venv and caches; the data folder stays'
@@ -77,6 +79,7 @@ check: install-test
 	$(PY) -m mypy
 	$(BIN)/lint-imports
 	$(PY) -m schemas.publish --check docs/schemas
+	$(PY) -m streams.gateway.openapi --check
 	$(PY) -m streams.dictionary --check
 	$(PY) -m grafana.build --check
 
@@ -89,8 +92,14 @@ bench-rules: install
 schemas: install-test
 	$(PY) -m schemas.publish docs/schemas
 
+openapi: install-test
+	$(PY) -m streams.gateway.openapi
+
 dictionary: install-test
 	$(PY) -m streams.dictionary
+
+proof: install-test
+	$(BIN)/pulse policy prove --out docs/compliance-proof.md
 
 boards: install-test
 	$(PY) -m grafana.build
@@ -107,4 +116,4 @@ lock:
 clean:
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 
-.PHONY: help install install-test run test test-full test-kafka check bench bench-rules schemas dictionary boards lock clean
+.PHONY: help install install-test run test test-full test-kafka check bench bench-rules schemas openapi dictionary boards proof lock clean

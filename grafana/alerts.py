@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from grafana.query import DATA_SOURCE_TYPE, DATA_SOURCE_UID, PLUGIN_VERSION, TABLE
-from grafana.signals import pipeline
+from grafana.signals import compliance, pipeline
 
 _HEAD = """# Alert rules for operators, written by `make boards` from grafana/alerts.py. Where they are sent is set in
 # Grafana (Alerting, contact points); the label severity is critical or warning.
@@ -32,6 +32,7 @@ class Alert:
         lasting: how long it must be so.
         severity: critical or warning.
         silence: what no row means: Alerting, OK or NoData.
+        board: where to look.
     """
 
     uid: str
@@ -42,6 +43,7 @@ class Alert:
     lasting: str
     severity: str
     silence: str = "OK"
+    board: str = "pulse-pipeline"
 
 
 ALERTS = (
@@ -94,6 +96,18 @@ ALERTS = (
         "0s",
         "warning",
     ),
+    Alert(
+        "pulse-red-unseen",
+        "禁止级案件无人确认 · Red case unseen",
+        f"有禁止级案件超过 {compliance.UNSEEN_RED_MINUTES} 分钟无人确认：打开合规看板处理。"
+        f" · A red case has waited more than {compliance.UNSEEN_RED_MINUTES} minutes for somebody to see it: open the "
+        "board Compliance.",
+        compliance.UNSEEN_RED_SQL,
+        0,
+        "0s",
+        "critical",
+        board="pulse-compliance",
+    ),
 )
 
 
@@ -118,7 +132,7 @@ def _rule(alert: Alert) -> dict[str, Any]:
         "noDataState": alert.silence,
         "execErrState": "Error",
         "for": alert.lasting,
-        "annotations": {"summary": alert.summary, "__dashboardUid__": "pulse-pipeline"},
+        "annotations": {"summary": alert.summary, "__dashboardUid__": alert.board},
         "labels": {"severity": alert.severity, "product": "sfe-pulse"},
     }
 

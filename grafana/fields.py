@@ -128,13 +128,29 @@ def _cell(column: Column, language: Language) -> dict[str, object]:
         found["custom.cellOptions"] = {"type": "color-background", "mode": "basic"}
     if column.cell == "gauge":
         found["custom.cellOptions"] = {"type": "gauge", "mode": "basic", "valueDisplayMode": "text"}
+    if column.wrap:
+        found["custom.cellOptions"] = {"type": "auto", "wrapText": True}
     if column.cell == "coloured":
         found["custom.cellOptions"] = {"type": "color-text"}
     return found
 
 
 _RIGHT: frozenset[Unit] = frozenset(
-    {"money", "price", "percent", "count", "packs", "number", "rate", "minutes", "seconds", "points", "bytes"}
+    {
+        "money",
+        "price",
+        "percent",
+        "count",
+        "packs",
+        "number",
+        "rate",
+        "minutes",
+        "seconds",
+        "points",
+        "bytes",
+        "hours",
+        "yuan",
+    }
 )
 
 

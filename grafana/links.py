@@ -6,7 +6,16 @@ from urllib.parse import quote
 from grafana.texts import Language
 
 #: Boards in the order of their tabs.
-BOARDS = ("pulse-company", "pulse-team", "pulse-rep", "pulse-live", "pulse-market", "pulse-pipeline")
+BOARDS = (
+    "pulse-company",
+    "pulse-team",
+    "pulse-rep",
+    "pulse-compliance",
+    "pulse-case",
+    "pulse-live",
+    "pulse-market",
+    "pulse-pipeline",
+)
 _SUFFIX: dict[Language, str] = {"zh-CN": "", "en": "-en"}
 
 
@@ -42,4 +51,5 @@ DATA_LINKS: dict[str, DataLink] = {
         "${__data.fields.board}",
         (("${__data.fields.variable}", "${__data.fields.owner_id}"),),
     ),
+    "case": DataLink("[[打开案件|Open the case]]", "pulse-case", (("case_id", "${__data.fields.case_id}"),)),
 }

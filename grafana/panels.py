@@ -8,6 +8,7 @@ from grafana_foundation_sdk.models import dashboard as model
 
 from grafana import fields
 from grafana.company import Company
+from grafana.looks import BLUE, RED
 from grafana.query import TABLE, TIME_SERIES, ClickHouseQuery, data_source
 from grafana.signals import Signal
 from grafana.texts import Language, localised
@@ -170,7 +171,10 @@ def _map(signal: Signal, language: Language) -> _Made:
     where = common.FrameGeometrySource(
         mode=common.FrameGeometrySourceMode.COORDS, latitude="latitude", longitude="longitude"
     )
-    style = {"size": {"fixed": 4, "min": 2, "max": 8}, "color": {"fixed": "#5B8FF9"}, "opacity": 0.6}
+    size: dict[str, object] = {"fixed": 4, "min": 2, "max": 8}
+    if signal.weight:
+        size = {"fixed": 4, "min": 4, "max": 16, "field": signal.weight}
+    style = {"size": size, "color": {"fixed": RED if signal.weight else BLUE}, "opacity": 0.6}
     options = geomap.Options(
         view=geomap.MapViewConfig(id_val="fit", lat=34, lon=108, zoom=4, all_layers=True),
         controls=geomap.ControlsOptions(show_zoom=True, mouse_wheel_zoom=True, show_attribution=True),

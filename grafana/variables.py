@@ -17,11 +17,13 @@ class Variable:
         name: as statements name it.
         label: in both languages.
         sql: values and texts, in both languages; the first row is chosen at the beginning.
+        is_open: whether a value may be chosen that is not among them, for there are too many to list.
     """
 
     name: str
     label: str
     sql: str
+    is_open: bool = False
 
 
 COMPANY = Variable(
@@ -35,6 +37,22 @@ NODE = Variable(
     "[[大区或团队|Region or team]]",
     "SELECT node_id AS value, [[name|ifNull(name_en, name)]] AS text FROM organisation_nodes_today "
     "WHERE level IN ('region', 'team') ORDER BY level, node_id",
+)
+ANY_NODE = Variable(
+    "node",
+    "[[范围|Scope]]",
+    "SELECT node_id AS value, [[name|ifNull(name_en, name)]] AS text FROM organisation_nodes_today "
+    "ORDER BY indexOf(['company', 'region', 'team'], level), node_id",
+)
+CASE = Variable(
+    "case_id",
+    "[[案件|Case]]",
+    """SELECT alert_id AS value, concat(formatDateTime(toTimeZone(occurred_at, '{{time_zone}}'), '%m-%d %H:%i'), ' · ',
+    rule_id, ' · ', title_[[zh|en]]) AS text
+FROM alert_log
+ORDER BY raised_at DESC, alert_id
+LIMIT 200""",
+    is_open=True,
 )
 REP = Variable(
     "rep",
@@ -70,5 +88,5 @@ def variable(made: Variable, language: Language, company: Company) -> model.Vari
         sort=model.VariableSort.DISABLED,
         multi=False,
         include_all=False,
-        allow_custom_value=False,
+        allow_custom_value=made.is_open,
     )

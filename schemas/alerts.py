@@ -46,7 +46,7 @@ class Alert(Model):
     """Team of the representative on the day of the event."""
     region_id: Id | None = None
     """Region of the representative on the day of the event."""
-    event_kind: EventKind
+    event_kind: EventKind | Literal["market"]
     event_id: Id
     """With `event_kind` and `rep_id` the evidence: the event that hit."""
     occurred_at: Moment

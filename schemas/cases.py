@@ -80,6 +80,7 @@ class CaseEvent(Model):
     """Why a command was refused."""
     state_before: State | None = None
     state: State
+    """State after it; `closed` where a command named a case that does not exist."""
     verdict: Verdict | None = None
     assignee: Id | None = None
     by: Person | None = None
@@ -91,4 +92,6 @@ class CaseEvent(Model):
     recorded_at: Moment
     """When it was written down."""
     rule_id: Id
-    """Rule of the alert."""
+    """Rule of the alert; `-` where a command named a case that does not exist."""
+    rep_id: Id | None = None
+    """Representative of the alert; empty where no alert is known."""

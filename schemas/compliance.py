@@ -22,11 +22,13 @@ _IN_CHINESE = {"禁止": "prohibited", "回避": "avoid", "关注": "monitor"}
 COLOURS: dict[str, Colour] = {"prohibited": "red", "avoid": "amber", "monitor": "yellow"}
 #: Test events a rule brings along, of each kind.
 _LEAST_TESTS = 2
-_MOST_LISTED = 10_000
+#: Values of a named list.
+MOST_LISTED = 10_000
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 
 
-def _in_english(value: object) -> object:
+def in_english(value: object) -> object:
+    """The severity by its English name; anything else as it is."""
     return _IN_CHINESE.get(value, value) if isinstance(value, str) else value
 
 
@@ -88,7 +90,7 @@ class Rule(Model):
     severity: Annotated[
         Severity,
         BeforeValidator(
-            _in_english, json_schema_input_type=Literal["prohibited", "avoid", "monitor", "禁止", "回避", "关注"]
+            in_english, json_schema_input_type=Literal["prohibited", "avoid", "monitor", "禁止", "回避", "关注"]
         ),
     ]
     """prohibited (禁止): red, stop; avoid (回避): amber, review; monitor (关注): yellow, log."""
@@ -161,7 +163,7 @@ class NamedList(Model):
 
     id: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
     title: Title
-    values: Annotated[tuple[Annotated[str, Field(min_length=1, max_length=200)], ...], Field(max_length=_MOST_LISTED)]
+    values: Annotated[tuple[Annotated[str, Field(min_length=1, max_length=200)], ...], Field(max_length=MOST_LISTED)]
 
 
 class ListFile(Model):

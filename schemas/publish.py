@@ -17,11 +17,13 @@ from schemas.cases import CaseCommand, CaseEvent
 from schemas.compliance import ListFile, RuleFile
 from schemas.delivery import Delivery, DeliveryPolicy, Message
 from schemas.events import EVENT_MODELS
+from schemas.intake_policy import IntakePolicy
 from schemas.lights import LightPolicy
 from schemas.lights_output import LightChange, LightReading
 from schemas.mapping import Mapping
 from schemas.outputs import DeadLetter
 from schemas.policy import KpiPolicy
+from schemas.quarantine import QuarantinedEvent
 from schemas.reference import REFERENCE_MODELS
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -40,10 +42,12 @@ PUBLISHED: dict[str, type[BaseModel]] = {
     "light": LightReading,
     "light-change": LightChange,
     "policy-compliance": RuleFile,
+    "policy-compliance-intake": IntakePolicy,
     "policy-compliance-lists": ListFile,
     "policy-delivery": DeliveryPolicy,
     "policy-kpis": KpiPolicy,
     "policy-lights": LightPolicy,
+    "quarantined-event": QuarantinedEvent,
 }
 
 

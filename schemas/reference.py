@@ -71,6 +71,8 @@ class Rep(Reference):
     filings: tuple[FilingPeriod, ...] = ()
     hired_on: Day | None = None
     left_on: Day | None = None
+    location_consent: bool | None = None
+    """Whether the representative agreed, apart from anything else, to positions being used; empty: not asked."""
 
 
 class OrganisationNode(Reference):

@@ -1,8 +1,8 @@
 """Rows: how events and reference data stand in ClickHouse.
 
-The columns follow from the models: a field is a column, a position is three flat columns, a list of models is an
-`Array(Tuple(…))` with named fields. Columns of single values come first, then positions, then lists. Times are
-instants in UTC; a time of day is its ISO text.
+The columns follow from the models: a field is a column, a list of models is an `Array(Tuple(…))` with named fields.
+Positions are not stored: in their place stands what the intake found out about them (`Located`). Columns of single
+values come first, then what was found, then lists. Times are instants in UTC; a time of day is its ISO text.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -17,7 +17,7 @@ import pyarrow as pa
 from pydantic import AwareDatetime
 
 from schemas.base import AMOUNT_PLACES, Model, Position
-from schemas.events import EVENT_MODELS, Event
+from schemas.events import EVENT_MODELS, Event, Findings, Located
 from schemas.reference import REFERENCE_MODELS, Reference
 
 M = TypeVar("M", bound=Model)
@@ -75,9 +75,7 @@ _COMMENTS: dict[str, str] = {
     "attendees": "People present, one by one.",
     "audience": "Whom the material may be shown to.",
     "channel": "How the contact took place.",
-    "check_in": "Position at check-in",
     "check_in_at": "When the visit began.",
-    "check_out": "Position at check-out",
     "check_out_at": "When the visit ended.",
     "city": "City.",
     "comment": "Free text of the answer.",
@@ -148,12 +146,46 @@ _COMMENTS_OF: dict[tuple[str, str], str] = {
     ("hcp", "owner_rep_id"): "Representative who looks after the professional.",
 }
 
+#: What is kept of a position, in place of its coordinates.
+LOCATED_COLUMNS: tuple[Column, ...] = (
+    Column(
+        "in_fence",
+        "Nullable(Bool)",
+        pa.bool_(),
+        "Whether the check-in lies inside the fence of the institution, or may do so by its accuracy; NULL: unknown.",
+    ),
+    Column(
+        "distance_band",
+        "LowCardinality(Nullable(String))",
+        pa.string(),
+        "How far the check-in surely lies from the institution, its accuracy taken off, for example 200-500 m.",
+    ),
+    Column(
+        "accuracy_m",
+        "Nullable(Float64)",
+        pa.float64(),
+        "Radius of the 68 % confidence circle of the check-in, metres.",
+    ),
+    Column(
+        "journey_kmh",
+        "Nullable(Float64)",
+        pa.float64(),
+        "Least speed from the representative's check-in before, within a day, km/h; NULL where there is none.",
+    ),
+)
+
 #: Columns the engine adds after those of the event.
 TECHNICAL_COLUMNS: tuple[Column, ...] = (
     Column("day", "Date32", pa.date32(), "Company day of occurred_at."),
     Column("content_hash", "UInt64", pa.uint64(), "Hash of the content; the same for the same event sent again."),
     Column("stream_partition", "UInt16", pa.uint16(), "Kafka partition the event was read from."),
     Column("stream_offset", "UInt64", pa.uint64(), "Kafka offset the event was read at."),
+    Column(
+        "breaches",
+        "Array(String)",
+        pa.list_(pa.string()),
+        "Rules of compliance on the representative's own conduct that the event hit, by id.",
+    ),
 )
 #: Columns publishing adds after those of a reference row.
 PUBLICATION_COLUMNS: tuple[Column, ...] = (
@@ -174,8 +206,10 @@ class Table(Generic[M]):
     """Columns of the model, without the technical ones."""
     technical: tuple[Column, ...]
     """Columns that are filled in outside the model; they follow `columns`."""
-    to_row: Callable[[M], Row]
-    """Values in the order of `columns`, as pyarrow takes them."""
+    content: Callable[[M], Row]
+    """All that the source sent, positions too; it is hashed to tell duplicates from conflicts, and kept nowhere."""
+    kept: Callable[[Row, M], Row]
+    """Values in the order of `columns`, as pyarrow takes them, from the content: found instead of positions."""
     to_event: Callable[[Mapping[str, Any]], M]
     """The model of a row as `to_pylist()` or `named_results()` gives it; other columns are ignored.
 
@@ -183,6 +217,10 @@ class Table(Generic[M]):
         pydantic.ValidationError: when the row does not hold a valid model.
         KeyError: when a column is missing.
     """
+
+    def to_row(self, model: M) -> Row:
+        """Values in the order of `columns`, as pyarrow takes them."""
+        return self.kept(self.content(model), model)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -247,10 +285,8 @@ def _columns(model: type[Event | Reference], parts: _Parts) -> Iterator[Column]:
     for name in parts.single:
         shape = _shape(name, model.model_fields[name].annotation)
         yield Column(name, shape.declared(), shape.arrow_type, _comment(model, name))
-    for name in parts.positions:
-        for part, field in Position.model_fields.items():
-            comment = f"{_comment(model, name)}: {(field.description or '').lower().replace('wgs', 'WGS')}"
-            yield Column(f"{name}_{part}", "Nullable(Float64)", pa.float64(), comment)
+    if parts.positions:
+        yield from LOCATED_COLUMNS
     for name in parts.lists:
         shape = _shape(name, model.model_fields[name].annotation)
         yield Column(name, shape.declared(), shape.arrow_type, _comment(model, name))
@@ -283,8 +319,8 @@ def _converter(model: type[Model], name: str) -> Callable[[Any], Any]:
     return _fields if flat else _plain
 
 
-def _row_maker(model: type[Model], parts: _Parts) -> Callable[[Any], Row]:
-    """`to_row`, prepared once: a table of single values is read by one C call."""
+def _content_maker(model: type[Model], parts: _Parts) -> Callable[[Any], Row]:
+    """`content`, prepared once: a table of single values is read by one C call."""
     single = attrgetter(*parts.single)
     if not parts.positions and not parts.lists:
         return single
@@ -292,7 +328,7 @@ def _row_maker(model: type[Model], parts: _Parts) -> Callable[[Any], Row]:
     converters = [_converter(model, name) for name in parts.lists]
     n_positions = len(parts.positions)
 
-    def to_row(event: Any) -> Row:
+    def content(event: Any) -> Row:
         values = nested(event)
         row: list[Any] = [*single(event)]
         for value in values[:n_positions]:
@@ -301,21 +337,28 @@ def _row_maker(model: type[Model], parts: _Parts) -> Callable[[Any], Row]:
             row.append([convert(item) for item in value] if value else [])
         return tuple(row)
 
-    return to_row
+    return content
+
+
+def _keeper(parts: _Parts) -> Callable[[Row, Any], Row]:
+    """`kept`, prepared once."""
+    if not parts.positions:
+        return lambda content, _event: content
+    before = len(parts.single)
+    after = before + len(parts.positions) * len(Position.model_fields)
+    return lambda content, event: (*content[:before], *event.findings.located, *content[after:])
 
 
 def _event_maker(model: type[M], parts: _Parts) -> Callable[[Mapping[str, Any]], M]:
-    prefixed = {name: {part: f"{name}_{part}" for part in Position.model_fields} for name in parts.positions}
-
     def to_event(row: Mapping[str, Any]) -> M:
         values: dict[str, Any] = {name: row[name] for name in (*parts.single, *parts.lists)}
         for name in parts.times:
             if (moment := values[name]) is not None and moment.tzinfo is None:  # the driver gives UTC without saying so
                 values[name] = moment.replace(tzinfo=UTC)
-        for name, columns in prefixed.items():
-            if row[columns["latitude"]] is not None:
-                values[name] = {part: row[column] for part, column in columns.items()}
-        return model.model_validate(values)
+        event = model.model_validate(values)
+        if parts.positions:
+            event.found(Findings((), Located(*(row[column.name] for column in LOCATED_COLUMNS))))  # type: ignore[attr-defined]
+        return event
 
     return to_event
 
@@ -323,7 +366,8 @@ def _event_maker(model: type[M], parts: _Parts) -> Callable[[Mapping[str, Any]],
 def _table(name: str, model: type[Any], technical: tuple[Column, ...]) -> Table[Any]:
     parts = _parts(model)
     columns = tuple(_columns(model, parts))
-    return Table(name, model, columns, technical, _row_maker(model, parts), _event_maker(model, parts))
+    content, keeper = _content_maker(model, parts), _keeper(parts)
+    return Table(name, model, columns, technical, content, keeper, _event_maker(model, parts))
 
 
 #: Tables of the events, by kind; each has the name of the topic.

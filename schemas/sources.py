@@ -69,10 +69,15 @@ class WorkingDay(Model):
     """Cost of a representative's day: `costs.rep_day` of the policy."""
 
 
+#: Rules of compliance an event hit, by id; a condition holds when one of them is meant.
+BREACHES = "breaches"
 #: Fields that are worked out from others, by source.
 _DERIVED = {
-    "visit": ("duration_minutes", "reporting_latency_minutes", "outside_fence_m"),
-    "activity": ("reporting_latency_minutes",),
+    "visit": ("duration_minutes", "reporting_latency_minutes", "in_fence", "distance_band", BREACHES),
+    "sale": (BREACHES,),
+    "payment": (BREACHES,),
+    "activity": ("reporting_latency_minutes", BREACHES),
+    "survey": (BREACHES,),
     "call_plan": ("is_target", "is_covered", "capped_calls", "over_calls", "under_calls"),
 }
 #: The value of a visit by product and total; it is added up, but a filter cannot read it.
@@ -87,7 +92,8 @@ _NUMBERS: dict[str, set[str]] = {
     "call_plan": {"planned_calls", "calls", "capped_calls", "over_calls", "under_calls"},
     "working_day": {"capacity_calls", "cost"},
 }
-_DERIVED_NUMBERS = frozenset({"outside_fence_m"})
+#: Positions are gone once a visit is located (R26).
+_NOT_KEPT = frozenset({"check_in", "check_out"})
 #: Reference rows a `where` may look into with a dotted name, for example `institution.country`.
 _REFERENCE_OF_FIELD = {"rep": "rep_id", "institution": "institution_id", "product": "product_id", "hcp": "hcp_id"}
 _STANDING_MODELS: dict[str, type[Model]] = {"call_plan": CallLine, "working_day": WorkingDay}
@@ -135,7 +141,7 @@ def check_where(source: str, where: Mapping[str, Any]) -> None:
 
 
 def _is_number(source: str, name: str) -> bool:
-    if name in _NUMBERS[source] or name in _DERIVED_NUMBERS:
+    if name in _NUMBERS[source]:
         return True
     head, dot, tail = name.partition(".")
     fields = REFERENCE_MODELS[head].model_fields if dot else fields_of(source)
@@ -165,9 +171,10 @@ def check_name(source: str, name: str) -> None:
             and tail in REFERENCE_MODELS[head].model_fields
         ):
             return
-    elif name in fields or name in _DERIVED.get(source, ()):
+    elif (name in fields and name not in _NOT_KEPT) or name in _DERIVED.get(source, ()):
         return
     references = [f"{ref}.…" for ref, field in _REFERENCE_OF_FIELD.items() if field in fields]
-    offered = ", ".join([*fields, *_DERIVED.get(source, ()), *references])
+    known = [field for field in fields if field not in _NOT_KEPT]
+    offered = ", ".join([*known, *_DERIVED.get(source, ()), *references])
     msg = f"a {source} has no field {name!r}: it has {offered}"
     raise ValueError(msg)

@@ -14,8 +14,8 @@ from streams.clickhouse import translated
 
 #: Class of the errors of the step `dedupe`.
 ERROR_CLASS = "ConflictError"
-#: No part of an event's content.
-_BESIDE = frozenset({"recorded_at"})
+#: No part of an event's content, or not kept, so that nobody can tell whether it differs.
+_BESIDE = frozenset({"recorded_at", "check_in", "check_out"})
 
 
 @dataclass(frozen=True, slots=True)

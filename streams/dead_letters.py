@@ -18,7 +18,7 @@ from schemas.outputs import DeadLetter
 from schemas.reference import REFERENCE_MODELS
 from streams.clickhouse import translated
 from streams.errors import UsageError
-from streams.topics import SHARD_TOPICS
+from streams.topics import ALERTS, COMMANDS, SHARD_TOPICS
 
 TABLE = "dead_letters"
 #: Row version by status: the higher one stays.
@@ -50,10 +50,10 @@ _COLUMNS: tuple[tuple[str, pa.DataType], ...] = (
 )
 _SCHEMA = pa.schema(_COLUMNS)
 _RENAMED = {"stream_partition": "partition", "stream_offset": "offset"}
-#: Steps that refuse, in their order; `import` reads files.
-STEPS = ("size", "decode", "key", "time", "known", "dedupe", "cells", "roll-up", "import")
+#: Steps that refuse, in their order; `command` is the desk's, `import` reads files.
+STEPS = ("size", "decode", "key", "time", "known", "dedupe", "cells", "roll-up", "command", "import")
 #: Where letters come from; those of reference data bear its kind.
-TOPICS = (*SHARD_TOPICS, *REFERENCE_MODELS)
+TOPICS = (*SHARD_TOPICS, ALERTS, COMMANDS, *REFERENCE_MODELS)
 #: The id of the event in the bytes, even where these are no valid JSON.
 _EVENT_ID = (
     r"""nullIf(extract(substring(raw, 1, 65536), '"event_id"\\s*:\\s*"((?:[^"\\\\]|\\\\.)*)"'), '') AS event_id"""

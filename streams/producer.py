@@ -59,6 +59,15 @@ class BulkProducer:
         if self._sent % _POLL_EVERY == 0:
             self._producer.poll(0)
 
+    def offer(self, topic: str, key: str, value: bytes | None) -> bool:
+        """Queue one message if that takes no waiting; says whether it did. One that is too large is not taken."""
+        try:
+            return self._queued(topic, key, value, headers_of({HEADER_PRODUCER: self._client}))
+        except InvalidError:
+            return False
+        finally:
+            self._producer.poll(0)
+
     def _queued(self, topic: str, key: str, value: bytes | None, wire: Any) -> bool:
         try:
             self._producer.produce(topic, key=key.encode(), value=value, headers=wire, on_delivery=self._delivered)

@@ -12,11 +12,13 @@ from schemas.outputs import DeadLetter
 from streams import dead_letters
 from streams.errors import InvalidError
 from streams.producer import BulkProducer
-from streams.topics import HEADER_REPLAY, SHARD_TOPICS
+from streams.topics import ALERTS, COMMANDS, HEADER_REPLAY, SHARD_TOPICS
 
 #: Letters sent before they are marked; a crash in between sends them once more, which changes nothing.
 _BATCH = 200
 
+#: Field that names the case, by topic of the desk.
+_CASE_FIELD = {ALERTS: "alert_id", COMMANDS: "case_id"}
 _MEND = (
     "import its file once more with --rejected NEW-FILE, mend the line there and import that; or put the mended line, "
     "with the header, into a new file"
@@ -73,6 +75,8 @@ def key_of(letter: DeadLetter) -> str:
     Raises:
         InvalidError: it cannot be sent; the message says what to do instead.
     """
+    if letter.topic in _CASE_FIELD:
+        return str(_content(letter.raw).get(_CASE_FIELD[letter.topic]) or _old_key(letter))
     if letter.topic not in SHARD_TOPICS:
         msg = f"it was meant for {letter.topic}, which is no topic of events: {_MEND}"
         raise InvalidError(msg)

@@ -25,6 +25,7 @@ _OTHERS = frozenset(
         "PULSE_REDIS_PASSWORD",
         "PULSE_GRAFANA_PASSWORD",
         "PULSE_HOST_GRAFANA_PORT",
+        "PULSE_HOST_GATEWAY_PORT",
         "PULSE_HOST_CLICKHOUSE_PORT",
         "PULSE_HOST_KAFKA_PORT",
         "PULSE_HOST_REDIS_PORT",
@@ -98,6 +99,11 @@ class Settings(BaseSettings):
     dead_letter_limit: Annotated[int, Field(ge=1)] = 1_000
     """A worker stops when a partition sends more than this, and more than half of its events, there within a minute."""
 
+    quarantine_key: str | None = None
+    """Public key that quarantined content is sealed with, base64. Empty: content is dropped, its hash alone is kept."""
+    quarantine_key_file: Path | None = None
+    """File that holds it, as `pulse quarantine keygen` writes it. Empty: `pulse up` makes one in its data folder."""
+
     boards_port: Annotated[int, Field(ge=0, le=65_535)] = 8300
     """Loopback port of the page with the boards; `pulse up` takes a free one when it is in use. 0: a free one."""
     boards_url: str | None = None
@@ -106,6 +112,29 @@ class Settings(BaseSettings):
     """Address of the Grafana that `pulse boards publish` publishes to."""
     grafana_token: SecretStr | None = None
     """Token of a service account of that Grafana with the role Admin."""
+
+    gateway_host: str = "127.0.0.1"
+    """Address the gateway listens on; another than loopback only behind TLS."""
+    gateway_port: Annotated[int, Field(ge=0, le=65_535)] = 8124
+    """Port of the gateway; `pulse up` takes a free one when it is in use. 0: a free one."""
+    gateway_body_bytes: Annotated[int, Field(ge=1_000, le=100_000_000)] = 8_000_000
+    """Largest body of a batch of events."""
+    gateway_batch_events: Annotated[int, Field(ge=1, le=100_000)] = 10_000
+    """Most events of a batch."""
+    gateway_requests_per_s: Annotated[float, Field(gt=0)] = 50.0
+    """Requests a second of one person or key, over a few seconds; a batch counts once more for each 100 events."""
+    gateway_streams: Annotated[int, Field(ge=0)] = 200
+    """Streams of live alerts open at one time."""
+    gateway_timeout_s: Annotated[float, Field(ge=1, le=600)] = 30.0
+    """Longest time of a request."""
+    jwt_secret: SecretStr | None = None
+    """Secret of people's tokens (HS256), 32 bytes or more. Empty: `pulse up` makes one in the data folder."""
+    jwt_public_key: str | None = None
+    """RSA public key of the identity provider (RS256): PEM text, or the path of a file with it."""
+    jwt_issuer: str = "sfe-pulse"
+    """Who must have issued a token (iss)."""
+    jwt_audience: str = "sfe-pulse"
+    """Whom a token must be meant for (aud)."""
 
     metrics_port: Annotated[int, Field(ge=0, le=65_535)] = 0
     """Loopback port of a worker's /metrics and /health. 0: a free one, named in the log."""

@@ -1,7 +1,7 @@
 """Topics, keys and shards.
 
-All source topics and `nodes` share one partition count; the same key lies in the same partition of each, so one
-representative's events of every kind meet in one shard.
+All source topics, `nodes` and `touches` share one partition count; the same key lies in the same partition of each, so
+one representative's events of every kind meet in one shard.
 """
 
 from collections.abc import Mapping
@@ -10,6 +10,8 @@ from functools import lru_cache
 from schemas.events import SOURCE_TOPICS
 
 NODES = "nodes"
+#: Events on their way to the shards of the professionals and institutions they concern, keyed by those.
+TOUCHES = "touches"
 DEAD_LETTERS = "dead-letters"
 LIGHTS = "lights"
 COMMANDS = "commands"
@@ -20,7 +22,7 @@ QUARANTINE = "quarantine"
 #: Topics beside the shards'.
 OTHER_TOPICS: tuple[str, ...] = (DEAD_LETTERS, LIGHTS, COMMANDS, ALERTS, CASES, QUARANTINE)
 #: Topics whose partition `p` together make shard `p`.
-SHARD_TOPICS: tuple[str, ...] = (*SOURCE_TOPICS, NODES)
+SHARD_TOPICS: tuple[str, ...] = (*SOURCE_TOPICS, NODES, TOUCHES)
 
 #: Message headers.
 HEADER_EVENT_ID = "event_id"

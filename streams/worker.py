@@ -7,7 +7,7 @@ import os
 import signal
 import tempfile
 import threading
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from typing import Any
 
 import faust
@@ -20,10 +20,11 @@ from faust.app.base import BootStrategy
 from mode import Service
 from redis.exceptions import RedisError
 
+from agents.compliance.world import References
 from agents.intake.directory import Directory
 from agents.progress.calendar import CompanyTime
 from agents.progress.plan import Plan
-from streams import heartbeat, policies, references
+from streams import heartbeat, policies, references, rule_books
 from streams.clickhouse import connect
 from streams.engine.checkpoint import Checkpointer
 from streams.engine.health import HealthServer
@@ -34,6 +35,7 @@ from streams.errors import PulseError, UnavailableError, UsageError
 from streams.light_book import SeasonKeeper, load_book
 from streams.metrics import Metrics
 from streams.producer import BulkProducer
+from streams.quarantine import Sealer, public_key
 from streams.settings import Settings
 from streams.supervisor.kafka_topics import ensure_topics
 from streams.topics import SHARD_TOPICS
@@ -53,6 +55,21 @@ class _ServicesOnly(BootStrategy):  # type: ignore[misc] # faust has no types
 
     enable_kafka_consumer = False
     enable_web = False
+
+
+def _sealer(settings: Settings) -> Sealer:
+    """What seals content that is not let in.
+
+    Raises:
+        UsageError: the key that is set is none.
+    """
+    sealer = Sealer(public_key(settings))
+    if not sealer.keeps:
+        log.warning(
+            "no key for the quarantine: of what is not let in only the hash is kept",
+            hint="set PULSE_QUARANTINE_KEY or PULSE_QUARANTINE_KEY_FILE, see pulse quarantine keygen",
+        )
+    return sealer
 
 
 class EngineService(Service):  # type: ignore[misc] # mode has no types
@@ -97,6 +114,7 @@ class EngineService(Service):  # type: ignore[misc] # mode has no types
                 lost=self._intake.holding.lose,
                 committed=self._intake.commit_offsets,
                 standstill=self._intake.holding.standstill,
+                sealer=_sealer(settings),
             )
         )
         self._health = HealthServer(self._metrics, settings.metrics_port)
@@ -156,22 +174,29 @@ class EngineService(Service):  # type: ignore[misc] # mode has no types
     async def _load_news(self) -> None:
         newest = await asyncio.to_thread(newest_versions, self._reader)
         company = self._intake.holding.company  # as it is now: a season may have come in meanwhile
-        is_news = newest != (company.policy_version, company.directory.version, company.lights.version)
+        known = (company.policy_version, company.directory.version, company.lights.version, company.rules.version)
+        is_news = newest != known
         if is_news:
             company = self._seasons.with_known(await asyncio.to_thread(load_company, self._settings, self._reader))
         if is_news or self._intake.holding.behind:  # what a service that was away kept from being adopted
             await self._intake.holding.adopt(company)
-            log.info("news loaded", policy=company.policy_version, reference_data=company.directory.version)
+            log.info(
+                "news loaded",
+                policy=company.policy_version,
+                reference_data=company.directory.version,
+                rules=company.rules.version,
+            )
 
 
 def _client(settings: Settings) -> Any:
     return connect(settings.clickhouse_url)
 
 
-def newest_versions(client: Any) -> tuple[int, int, int]:
-    """Newest published version of the KPI policy, of the reference data and of the policy of lights."""
+def newest_versions(client: Any) -> tuple[int, int, int, int]:
+    """Newest published version of the KPI policy, of the reference data, of the policy of lights and of the rules."""
     lights = policies.newest_version(client, policies.LIGHTS)
-    return policies.newest_version(client), references.newest_version(client), lights
+    rules = rule_books.newest_version(client)
+    return policies.newest_version(client), references.newest_version(client), lights, rules
 
 
 def load_company(settings: Settings, client: Any) -> Company:
@@ -185,7 +210,16 @@ def load_company(settings: Settings, client: Any) -> Company:
     rows = references.load(client)
     policy_version, policy = policies.current(client)
     time = CompanyTime(settings.time_zone)
-    return Company(Plan(policy), policy_version, Directory(rows, version), time, load_book(client, policy, rows))
+    directory = Directory(rows, version)
+    return Company(
+        plan=Plan(policy),
+        policy_version=policy_version,
+        directory=directory,
+        time=time,
+        lights=load_book(client, policy, rows),
+        rules=rule_books.load(client, time),
+        references=References(rows, directory),
+    )
 
 
 async def source_layout(settings: Settings) -> tuple[int, str]:
@@ -213,10 +247,10 @@ async def source_layout(settings: Settings) -> tuple[int, str]:
     return next(iter(counts.values())), str(cluster.get("cluster_id"))
 
 
-def build_app(settings: Settings, engine: Service, folder: str) -> Any:
-    """The Faust app that runs the engine; `folder` is for files that Faust wants to keep."""
+def build_app(settings: Settings, services: Sequence[Service], folder: str, name: str | None = None) -> Any:
+    """The Faust app that runs the services; `folder` is for files that Faust wants to keep."""
     app = faust.App(
-        settings.group,
+        name or settings.group,
         broker=f"kafka://{settings.kafka_url}",
         store="memory://",
         topic_allow_declare=False,
@@ -224,7 +258,7 @@ def build_app(settings: Settings, engine: Service, folder: str) -> Any:
         datadir=folder,
     )
     app.boot_strategy = _ServicesOnly(app)
-    app.on_init_dependencies = lambda: [engine]
+    app.on_init_dependencies = lambda: list(services)
     return app
 
 
@@ -260,7 +294,7 @@ def _end_at_once() -> None:
     os._exit(1)
 
 
-def _stop_in_time(stop: asyncio.Event) -> None:
+def stop_in_time(stop: asyncio.Event) -> None:
     """Ask for the end, and see to it that it comes."""
     if not stop.is_set():
         watchdog = threading.Timer(_STOP_S, _end_at_once)
@@ -269,7 +303,7 @@ def _stop_in_time(stop: asyncio.Event) -> None:
     stop.set()
 
 
-async def _until(work: Coroutine[Any, Any, Any], stop: asyncio.Event) -> None:
+async def until(work: Coroutine[Any, Any, Any], stop: asyncio.Event) -> None:
     """Wait for `work`, or until `stop` is set; then it is called off."""
     tasks = [asyncio.create_task(work), asyncio.create_task(stop.wait())]
     done, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -282,15 +316,15 @@ async def _until(work: Coroutine[Any, Any, Any], stop: asyncio.Event) -> None:
 
 async def _serve(settings: Settings, folder: str) -> None:
     engine = EngineService(settings)
-    app = build_app(settings, engine, folder)
+    app = build_app(settings, [engine], folder)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, _stop_in_time, stop)
+        asyncio.get_running_loop().add_signal_handler(number, stop_in_time, stop)
     try:
-        await _until(app.start(), stop)
-        await _until(engine.failed.wait(), stop)
+        await until(app.start(), stop)
+        await until(engine.failed.wait(), stop)
     finally:
-        _stop_in_time(stop)
+        stop_in_time(stop)
         await app.stop()
     if engine.failure is not None:
         raise engine.failure

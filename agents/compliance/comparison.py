@@ -50,7 +50,7 @@ def compared(sign: str, left: Node, right: Node) -> Node:
     """Whether a comparison holds."""
     compare, get = COMPARE[sign], left.run
     if right.is_constant and right.value is not None:
-        return folded(node(TRUTH, _with_constant(compare, get, right.value), [left, right]))
+        return folded(node(TRUTH, _with_constant(compare, get, right.value), [left, right], is_steady=True, op=sign))
     other = right.run
 
     def run(frame: Frame) -> bool | None:
@@ -60,7 +60,7 @@ def compared(sign: str, left: Node, right: Node) -> Node:
         two = other(frame)
         return None if two is None else compare(one, two)
 
-    return folded(node(TRUTH, run, [left, right]))
+    return folded(node(TRUTH, run, [left, right], is_steady=True, op=sign))
 
 
 def _with_constant(compare: Callable[[Any, Any], bool], get: Run, bound: Any) -> Run:
@@ -92,7 +92,8 @@ def member(left: Node, right: Node) -> Node:
     get, items = left.run, right.run
     if right.is_constant and right.value is not None:
         known = frozenset(right.value)
-        return folded(node(TRUTH, _with_constant(lambda one, _: one in known, get, known), [left, right]))
+        run_known = _with_constant(lambda one, _: one in known, get, known)
+        return folded(node(TRUTH, run_known, [left, right], is_steady=True))
 
     def run(frame: Frame) -> bool | None:
         one, listed = get(frame), items(frame)

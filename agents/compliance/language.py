@@ -25,8 +25,19 @@ from agents.compliance.kinds import (
     list_of,
     record_of,
 )
-from agents.compliance.nodes import Node, constant, node
-from agents.compliance.scope import REFERENCE_OF_FIELD, Parameter, Scope, field_run, if_missing, names_of
+from agents.compliance.nodes import Frame, Node, constant, item_bit, node
+from agents.compliance.places import PERSON, names_persons, walk
+from agents.compliance.scope import (
+    NOT_KEPT,
+    NOT_KEPT_HINT,
+    REFERENCE_OF_FIELD,
+    Parameter,
+    Scope,
+    field_run,
+    if_missing,
+    names_of,
+)
+from agents.compliance.selections import SLOTS
 from agents.compliance.syntax import Source
 from agents.compliance.windows import WINDOWS
 from schemas.base import Model
@@ -68,7 +79,7 @@ class _Reader:
     def __init__(self, source: Source, scope: Scope) -> None:
         self._source, self._scope = source, scope
         self._model: type[Model] = EVENT_MODELS[scope.event_kind]
-        self._loops: list[tuple[str, Kind]] = []
+        self._loops: list[tuple[str, Kind, bool]] = []
 
     def read(self, part: ast.expr) -> Node:
         """The node of a part."""
@@ -114,9 +125,9 @@ class _Reader:
 
     def _read_name(self, part: ast.Name) -> Node:
         name, scope = part.id, self._scope
-        for depth, (variable, kind) in enumerate(self._loops):
+        for depth, (variable, kind, _) in enumerate(self._loops):
             if name == variable:
-                return Node(kind, name, series.reader(depth))
+                return Node(kind, name, series.reader(depth), reads=item_bit(depth), op="item")
         if name in scope.named:
             return replace(scope.named[name], text=name)
         if name in scope.parameters:
@@ -141,10 +152,14 @@ class _Reader:
     def _event_name(self, part: ast.Name) -> Node:
         name, fields = part.id, self._model.model_fields
         if name == "day":
-            return Node(DAY, name, lambda frame: frame.day)
+            return Node(DAY, name, lambda frame: frame.day, op="day")
+        if name == PERSON and names_persons(self._model):
+            return Node(TEXT, name, lambda frame: frame.person, op=PERSON)
+        if name in NOT_KEPT and name in fields:
+            raise self._source.error(part, f"{name} {NOT_KEPT_HINT}")
         if name in fields:
             kind = kind_of(fields[name].annotation)
-            return Node(kind, name, field_run(self._model, name, None))
+            return Node(kind, name, field_run(self._model, name, _the_event, "event"), op=f".{name}")
         key = REFERENCE_OF_FIELD.get(name)
         if key is not None and key in fields:
             kind = record_of(REFERENCE_MODELS[name])
@@ -165,11 +180,22 @@ class _Reader:
         if model is None:
             raise self._source.error(part, f"{record.text} is a {record.kind} and has no fields")
         if part.attr not in model.model_fields:
-            offered = ", ".join(model.model_fields)
+            offered = ", ".join(name for name in model.model_fields if name not in NOT_KEPT)
             raise self._source.error(part, f"{record.text} has no field {part.attr!r}: it has {offered}")
+        if part.attr in NOT_KEPT:
+            raise self._source.error(part, f"{part.attr} {NOT_KEPT_HINT}")
         kind = kind_of(model.model_fields[part.attr].annotation)
-        read = field_run(model, part.attr, record.run)
-        return node(kind, read, [record], if_missing(record))
+        read = field_run(model, part.attr, record.run, self._slot_of(record))
+        return node(kind, read, [record], if_missing(record), is_steady=True, op=f".{part.attr}")
+
+    def _slot_of(self, record: Node) -> str | None:
+        """Where a frame holds a record, if it is an item that is never missing."""
+        if record.op != "item":
+            return None
+        depth, is_sure = next(
+            (depth, is_sure) for depth, (name, _, is_sure) in enumerate(self._loops) if name == record.text
+        )
+        return SLOTS[depth] if is_sure else None
 
     # ------------------------------------------------------------- operators
 
@@ -256,9 +282,9 @@ class _Reader:
         if source.kind.item is None:
             raise self._source.error(loop.iter, f"{source.text} is a {source.kind}, no list")
         name = loop.target.id
-        if name in names_of(self._scope) or name in FUNCTIONS or name in {taken for taken, _ in self._loops}:
+        if name in names_of(self._scope) or name in FUNCTIONS or name in {taken for taken, _, _ in self._loops}:
             raise self._source.error(loop.target, f"{name} is taken: name the item otherwise, for example x")
-        self._loops.append((name, source.kind.item))
+        self._loops.append((name, source.kind.item, not _is_made(source)))
         try:
             kept = self._truth(loop.ifs[0]) if loop.ifs else None
             element = self.read(part.elt)
@@ -271,14 +297,19 @@ class _Reader:
 
     def _read_call(self, part: ast.Call) -> Node:
         called = self._called(part)
+        if called.only not in {None, self._scope.event_kind}:
+            raise self._source.error(
+                part, f"{called.name} can be asked of a {called.only} only, not of a {self._scope.event_kind}"
+            )
         if len(part.args) != len(called.takes):
-            counted = "1 value" if len(called.takes) == 1 else f"{len(called.takes)} values"
+            counted = "1 value" if len(called.takes) == 1 else f"{len(called.takes) or 'no'} values"
             raise self._source.error(part, f"{called.name} takes {counted}: write for example {called.example}")
         arguments = [self._argument(called, index, given) for index, given in enumerate(part.args)]
         options = self._options(part, called)
         self._check_list(part, called, arguments)
         try:
-            return called.build(arguments, options)
+            made = called.build(arguments, options)
+            return made if made.look is None else replace(made, look=made.look._replace(depth=len(self._loops)))
         except CallError as error:
             where = part.args[error.index] if error.index < len(part.args) else part
             raise self._source.error(where, str(error)) from None
@@ -319,6 +350,15 @@ class _Reader:
         if arguments[0].value not in self._scope.lists:
             offered = ", ".join(sorted(self._scope.lists)) or "none"
             raise self._source.error(part.args[0], f"there is no list {arguments[0].value!r}: there is {offered}")
+
+
+def _the_event(frame: Frame) -> object:
+    return frame.event
+
+
+def _is_made(source: Node) -> bool:
+    """Whether a list was made by a loop and may have gaps; lists of events and of their records have none."""
+    return any(part.loop is not None or part.op == "each" for part in walk(source))
 
 
 #: How what is refused is called.

@@ -12,12 +12,14 @@ from agents.compliance.nodes import Explanation, Frame, Node, Run, explain, fold
 
 def all_of(parts: Sequence[Node]) -> Node:
     """Whether every part holds; evaluated from the left, up to the first no."""
-    return folded(node(TRUTH, _first_decides([part.run for part in parts], decisive=False), parts))
+    return folded(
+        node(TRUTH, _first_decides([part.run for part in parts], decisive=False), parts, is_steady=True, op="and")
+    )
 
 
 def any_of(parts: Sequence[Node]) -> Node:
     """Whether one part holds; evaluated from the left, up to the first yes."""
-    return folded(node(TRUTH, _first_decides([part.run for part in parts], decisive=True), parts))
+    return folded(node(TRUTH, _first_decides([part.run for part in parts], decisive=True), parts, is_steady=True))
 
 
 def _first_decides(runs: Sequence[Run], *, decisive: bool) -> Run:
@@ -71,7 +73,7 @@ def negated(part: Node) -> Node:
         value = inner(frame)
         return None if value is None else not value
 
-    return folded(node(TRUTH, run, [part]))
+    return folded(node(TRUTH, run, [part], is_steady=True))
 
 
 def conditional(kind: Kind, condition: Node, chosen: Node, otherwise: Node) -> Node:
@@ -87,4 +89,4 @@ def conditional(kind: Kind, condition: Node, chosen: Node, otherwise: Node) -> N
         taken = [] if found is None else [chosen if found else otherwise]
         return [explain(part, frame) for part in (condition, *taken)]
 
-    return folded(node(kind, run, [condition, chosen, otherwise], account))
+    return folded(node(kind, run, [condition, chosen, otherwise], account, is_steady=True))

@@ -4,15 +4,21 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from itertools import count
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from agents.compliance.errors import ExhaustedError
 from agents.compliance.kinds import Kind
-from agents.compliance.world import World
+
+if TYPE_CHECKING:
+    from agents.compliance.selections import Look, Loop, Selection
+    from agents.compliance.world import World
 
 #: Steps one rule may take for one event: items looked at in lists and in the past, and what long texts cost.
 STEPS = 100_000
 _UNREAD = object()
+_QUARTER_HOUR_US = 900_000_000
+#: What a value hangs on: the event and what is known beside it; an item of a loop has the bit of its depth.
+FRAME = 1
 #: Of named parts; one for each time a rule is compiled.
 _NUMBERS = count()
 
@@ -31,20 +37,22 @@ class Frame:
         item2: item of the loop inside that.
         left: steps the rule has left.
         moment_us: moment of the event in microseconds since 1970.
+        person: professional the event is judged for, where it is judged for each it names.
         named: values of named parts, by the number of the part.
     """
 
-    __slots__ = ("_rows", "day", "event", "item0", "item1", "item2", "left", "moment_us", "named", "world")
+    __slots__ = ("_rows", "day", "event", "item0", "item1", "item2", "left", "moment_us", "named", "person", "world")
 
-    def __init__(self, event: Any, world: World) -> None:
+    def __init__(self, event: Any, world: "World") -> None:
         self.event, self.world = event, world
-        self.day = date.fromordinal(world.time.day_of(event.occurred_at))
-        self.moment_us = world.time.microseconds(event.occurred_at)
+        self.moment_us = moment_us = world.time.microseconds(event.occurred_at)
+        self.day = date.fromordinal(world.time.day_of_quarter_hour(moment_us // _QUARTER_HOUR_US))
         self.item0: Any = None
         self.item1: Any = None
         self.item2: Any = None
         self.left = STEPS
         self.named: dict[int, Any] = {}
+        self.person: str | None = None
         self._rows: dict[str, Any] = {}
 
     def row(self, table: str, key: str) -> Any:
@@ -109,6 +117,11 @@ class Node:
         depth: how deep it is nested, named parts included.
         line: where it stands.
         column: where it stands.
+        reads: what it hangs on: `FRAME`, and `item_bit` of the loops around it.
+        op: what it is where others must know: `and`, `==`, `<`, `item`, `.field`, `person`, …
+        look: of a look at the past, where it goes.
+        loop: of a list worked through, what it is made of.
+        selections: what it needs kept of the past.
     """
 
     kind: Kind
@@ -122,6 +135,11 @@ class Node:
     depth: int = 1
     line: int = 1
     column: int = 1
+    reads: int = FRAME
+    op: str = ""
+    look: "Look | None" = None
+    loop: "Loop | None" = None
+    selections: frozenset["Selection"] = frozenset()
 
     @property
     def is_constant(self) -> bool:
@@ -131,14 +149,53 @@ class Node:
 
 def constant(kind: Kind, value: Any, text: str) -> Node:
     """A node whose value is known."""
-    return Node(kind, text, lambda _frame: value, value=value)
+    return Node(kind, text, lambda _frame: value, value=value, reads=0)
 
 
-def node(kind: Kind, run: Run, parts: Sequence[Node], account: Account | None = None) -> Node:
-    """A node made of parts; its text and place are added by who reads the expression."""
+def item_bit(depth: int) -> int:
+    """What hangs on the item of the loop at a depth."""
+    return 2 << depth
+
+
+def node(
+    kind: Kind,
+    run: Run,
+    parts: Sequence[Node],
+    account: Account | None = None,
+    *,
+    is_steady: bool = False,
+    op: str = "",
+) -> Node:
+    """A node made of parts; its text and place are added by who reads the expression.
+
+    Args:
+        kind: kind of its values.
+        run: its value.
+        parts: what it is made of.
+        account: explains the parts, where they are not simply all of them.
+        is_steady: whether it hangs on nothing but its parts and costs no steps: of an item of the past it can be worked
+            out when the item comes.
+        op: what it is, where others must know.
+    """
     needs = frozenset[Need]().union(*(part.needs for part in parts))
+    selections = frozenset().union(*(part.selections for part in parts))
+    reads = 0 if is_steady else FRAME
+    for part in parts:
+        reads |= part.reads
     size, depth = 1 + sum(part.size for part in parts), 1 + max((part.depth for part in parts), default=0)
-    return Node(kind, "", run, tuple(parts), account=account, needs=needs, size=size, depth=depth)
+    return Node(
+        kind,
+        "",
+        run,
+        tuple(parts),
+        account=account,
+        needs=needs,
+        size=size,
+        depth=depth,
+        reads=reads,
+        op=op,
+        selections=selections,
+    )
 
 
 def remembered(part: Node) -> Node:
@@ -161,7 +218,7 @@ def folded(made: Node) -> Node:
     if not made.parts or not all(part.is_constant for part in made.parts):
         return made
     value = made.run(None)  # type: ignore[arg-type]
-    return replace(made, value=value, run=lambda _frame: value)
+    return replace(made, value=value, run=lambda _frame: value, reads=0)
 
 
 def explain(part: Node, frame: Frame) -> Explanation:

@@ -9,9 +9,26 @@ from agents.compliance.errors import ExhaustedError, RuleError
 from agents.compliance.functions import FUNCTIONS
 from agents.compliance.language import compile_expression
 from agents.compliance.nodes import STEPS, Explanation, Frame, Need, Node, explain, missing, remembered
+from agents.compliance.places import PERSON, REP, Place, place_of, professionals, subjects_of
 from agents.compliance.scope import Scope, names_of
+from agents.compliance.selections import Selection
 from agents.compliance.templates import Language, Template
 from schemas.compliance import Rule
+
+__all__ = [
+    "HIT",
+    "LANGUAGES",
+    "MISS",
+    "NOT_APPLICABLE",
+    "CompiledRule",
+    "Flaw",
+    "FlawedRuleError",
+    "Outcome",
+    "Place",
+    "Verdict",
+    "compile_rule",
+    "subjects_of",
+]
 
 Outcome = Literal["hit", "miss", "not_applicable"]
 HIT: Outcome = "hit"
@@ -81,19 +98,37 @@ class CompiledRule:
         if flaws:
             raise FlawedRuleError(rule.id, list(dict.fromkeys(flaws)))
         self._nodes = {kind: one.node for kind, one in made.items() if one.node is not None}
+        self._places: dict[str, Place] = {kind: one.place for kind, one in made.items()}
+        self._by_person = frozenset(kind for kind, place in self._places.items() if place.field == PERSON)
         self._runs = {kind: node.run for kind, node in self._nodes.items()}
         self._templates = {kind: one.templates for kind, one in made.items()}
+
+    def place(self, kind: str) -> Place:
+        """Whose past it looks at when an event of a kind comes; the representative's where it looks at none."""
+        return self._places.get(kind, REP)
 
     @property
     def needs(self) -> list[Need]:
         """The pasts it looks back on."""
         return sorted({need for node in self._nodes.values() for need in node.needs})
 
+    @property
+    def selections(self) -> frozenset[Selection]:
+        """What must be kept of the past for it, to judge and to tell."""
+        told = [part for of_kind in self._templates.values() for one in of_kind.values() for part in one.nodes]
+        return frozenset[Selection]().union(*(node.selections for node in (*self._nodes.values(), *told)))
+
     def judge(self, frame: Frame) -> Outcome:
-        """Whether the rule hits an event, the fast way."""
+        """Whether the rule hits an event, the fast way.
+
+        A rule about persons is judged for the frame's; without one for each professional the event names, up to the
+        first that is hit.
+        """
         run = self._runs.get(frame.event.kind_name)
         if run is None or not self._first <= frame.day <= self._last:
             return MISS
+        if self._by_person and frame.person is None and frame.event.kind_name in self._by_person:
+            return self._judge_each(frame)
         if self._roles:
             rep = frame.row("rep", "rep_id")
             if rep is None:
@@ -101,15 +136,29 @@ class CompiledRule:
             if rep.role not in self._roles:
                 return MISS
         frame.left = STEPS
-        frame.named.clear()  # what is remembered costs nothing: asked twice, a rule must run out of steps twice
+        if frame.named:
+            frame.named.clear()  # what is remembered costs nothing: asked twice, a rule must run out of steps twice
         try:
             found = run(frame)
         except ExhaustedError:
             return NOT_APPLICABLE
         return HIT if found else MISS if found is not None else NOT_APPLICABLE
 
+    def _judge_each(self, frame: Frame) -> Outcome:
+        """The gravest outcome of all; the frame's person is nobody again."""
+        outcomes = {person: self._judge_person(frame, person) for person in professionals(frame.event)}
+        return next((one for one in (HIT, NOT_APPLICABLE) if one in outcomes.values()), MISS)
+
+    def _judge_person(self, frame: Frame, person: str) -> Outcome:
+        frame.person = person
+        outcome = self.judge(frame)
+        frame.person = None
+        return outcome
+
     def verdict(self, frame: Frame) -> Verdict:
         """The same with its reasons; ten to a hundred times slower."""
+        if frame.person is None and frame.event.kind_name in self._by_person:
+            return self._verdict_of_one(frame)
         outcome = self.judge(frame)
         node = self._nodes.get(frame.event.kind_name)
         if node is None:
@@ -123,6 +172,17 @@ class CompiledRule:
         without = tuple(missing(explanation)) or ("rep",) if outcome == NOT_APPLICABLE else ()
         return Verdict(outcome, explanation, self._sentences(frame) if outcome == HIT else {}, without)
 
+    def _verdict_of_one(self, frame: Frame) -> Verdict:
+        """The verdict on the professional that decides: the first with the gravest outcome."""
+        outcome = self.judge(frame)
+        for person in professionals(frame.event):
+            if self._judge_person(frame, person) == outcome:
+                frame.person = person
+                found = self.verdict(frame)
+                frame.person = None
+                return found
+        return Verdict(outcome, explain(self._nodes[frame.event.kind_name], frame), {}, ())
+
     def _sentences(self, frame: Frame) -> dict[str, str]:
         templates = self._templates[frame.event.kind_name]
         return {name: template.fill(frame) for name, template in templates.items()}
@@ -135,7 +195,9 @@ class _Compilation:
         self._flaws = flaws
         self._kind = kind if len(rule.scope.events) > 1 else ""
         named: dict[str, Node] = {}
+        texts: list[tuple[tuple[str, ...], Node]] = []
         self.node: Node | None = None
+        self.place = REP
         self.templates: dict[str, Template] = {}
         scope = Scope(kind, rule.parameters, named, lists)
         for name, text in rule.let.items():
@@ -143,12 +205,21 @@ class _Compilation:
             if made is None:
                 return
             named[name] = remembered(made)
+            texts.append((("let", name), made))
         self.node = self._tried(("when",), lambda: compile_expression(rule.when, scope))
         for one in LANGUAGES:
             text = getattr(rule.message, one)
             template = self._tried(("message", one), lambda text=text, one=one: Template(text, scope, one))
             if template is not None:
                 self.templates[one] = template
+                texts += [(("message", one), part) for part in template.nodes]
+        self._find_place([*texts, (("when",), self.node)] if self.node is not None else texts)
+
+    def _find_place(self, texts: list[tuple[tuple[str, ...], Node]]) -> None:
+        self.place, wrong = place_of(texts)
+        if wrong is not None:
+            path, error = wrong
+            self._tried(path, lambda: _refuse(error))
 
     def _tried(self, path: tuple[str, ...], make: Any) -> Any:
         try:
@@ -157,6 +228,10 @@ class _Compilation:
             what = f"in events of kind {self._kind}: {error.what}" if self._kind else error.what
             self._flaws.append(Flaw(path, RuleError(what, error.line, error.column)))
             return None
+
+
+def _refuse(error: RuleError) -> None:
+    raise error
 
 
 def _name_flaws(rule: Rule) -> Iterator[Flaw]:

@@ -9,6 +9,8 @@ from agents.compliance.folding import fold
 from agents.compliance.nodes import Frame
 from agents.compliance.rules import CompiledRule, Verdict
 from agents.compliance.world import MemoryHistory, References, World
+from agents.intake.directory import Directory
+from agents.intake.locating import CheckIns, Locator
 from agents.progress.calendar import CompanyTime
 from schemas.compliance import Examples, NamedList, Rule, TestCase
 from schemas.events import EVENT_MODELS, Event
@@ -77,8 +79,21 @@ def frame_of(
         for number, fields in enumerate(test.past)
         for suffix in _suffixes(fields.get("times", 1), number)
     ]
-    references = References(_rows(test, examples))
+    rows = _rows(test, examples)
+    directory = Directory(rows)
+    _locate(sorted(past, key=lambda one: one.occurred_at), event, directory, time)
+    references = References(rows, directory)
     return Frame(event, World(references, MemoryHistory(past), time, lists))
+
+
+def _locate(past: Sequence[Any], event: Event, directory: Directory, time: CompanyTime) -> None:
+    """Note beside the events what the intake would have found, with its built-in hours."""
+    locator, check_ins = Locator(time), CheckIns()
+    for one in (*past, event):
+        rep_id = getattr(one, "rep_id", "")
+        moment = time.microseconds(getattr(one, "check_in_at", one.occurred_at))
+        before = check_ins.check_in_before(rep_id, moment, one.event_id)
+        check_ins.add(rep_id, one.event_id, locator.note(one, directory, before).check_in)
 
 
 def _kind(fields: Mapping[str, Any], event: Event) -> str:

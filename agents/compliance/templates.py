@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from agents.compliance.arithmetic import EXACT
 from agents.compliance.errors import RuleError
+from agents.compliance.keeping import Kept
 from agents.compliance.language import compile_expression
 from agents.compliance.nodes import Frame, Node
 from agents.compliance.scope import Scope
@@ -55,6 +56,11 @@ class Template:
                 part = _compiled(name, scope, at + 1)
             self._parts.append((literal, part, spec or ""))
 
+    @property
+    def nodes(self) -> list[Node]:
+        """What it shows."""
+        return [part for _, part, _ in self._parts if part is not None]
+
     def fill(self, frame: Frame) -> str:
         """The sentence for an event."""
         time_ = frame.world.time
@@ -98,6 +104,12 @@ def named(record: Model) -> str:
         known = (getattr(record, field) for field in type(record).model_fields)
         found = ", ".join(str(field) for field in known if field is not None)
     return f"{kind} {found}"
+
+
+def _kept(record: Kept, language: Language, time_: CompanyTime) -> str:
+    """What is kept of a past event."""
+    known = (getattr(record, field) for field in record.__slots__)
+    return " ".join([record.kind_name, *(written(value, language, time_) for value in known if value is not None)])
 
 
 def _number(value: int | Decimal, spec: str) -> str:
@@ -157,5 +169,6 @@ _WRITERS: tuple[tuple[Any, _Writer], ...] = (
     (date, lambda value, *_: f"{value:%Y-%m-%d}"),
     (time, lambda value, *_: f"{value:%H:%M}"),
     (Model, lambda value, *_: named(value)),
+    (Kept, lambda value, language, time_, _spec: _kept(value, language, time_)),
     (Sequence | frozenset, lambda value, language, time_, _spec: _listed(value, language, time_)),
 )

@@ -1,16 +1,23 @@
 """What rules know besides the event: reference data, the past, named lists, company time."""
 
 from bisect import bisect_left, bisect_right, insort
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any, Protocol
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Protocol
 
+from agents.compliance.arithmetic import EXACT
+from agents.compliance.selections import Slots
 from agents.intake.directory import Directory, Timeline
 from agents.progress.calendar import CompanyTime
 from schemas.events import Event
 from schemas.reference import Material, Reference
+
+if TYPE_CHECKING:
+    from agents.compliance.nodes import Frame
+    from agents.compliance.selections import Query
 
 _SATURDAY = 5
 
@@ -18,24 +25,42 @@ _SATURDAY = 5
 class History(Protocol):
     """Events judged before, by whose they are; each once, however often it was delivered."""
 
-    def events(self, kind: str, subject: str, key: str, since_us: int, until_us: int) -> Sequence[Any]:
-        """Events of one subject with `since_us` <= occurred_at <= `until_us`, the oldest first.
+    keeps_events: bool
+    """Whether whole events can be shown as reasons."""
+
+    def picked(self, query: "Query", frame: "Frame", key: str, since_us: int, until_us: int) -> Sequence[Any]:
+        """Events a query asks for, with `since_us` <= occurred_at <= `until_us`, the oldest first.
+
+        The event of the frame is never among them. What is given has the fields at least that the query names.
 
         Args:
-            kind: kind of event, for example `visit`.
-            subject: `rep`, `hcp` or `institution`.
-            key: its id.
+            query: which events of which subject.
+            frame: the event that asks.
+            key: id of the subject.
             since_us: first moment, in microseconds since 1970: aware datetimes are ten times slower to compare.
             until_us: last moment.
         """
 
+    def counted(self, query: "Query", frame: "Frame", key: str, since_us: int, until_us: int) -> int:
+        """How many events that are."""
+
+    def summed(
+        self, query: "Query", frame: "Frame", key: str, since_us: int, until_us: int
+    ) -> tuple[int | Decimal, int]:
+        """What they add up to, and how many there are."""
+
+    def per_day(self, query: "Query", frame: "Frame", key: str, since_us: int, until_us: int) -> list[int]:
+        """How many there are on each company day with any, the first day first."""
+
 
 class MemoryHistory:
-    """The past in memory, of every subject.
+    """The past in memory, of every subject and with whole events: the plain way, for tests and what is small.
 
     Args:
         events: what has happened, in any order.
     """
+
+    keeps_events = True
 
     def __init__(self, events: Sequence[Event] = ()) -> None:
         self._lines: dict[tuple[str, str, str], tuple[list[int], list[Event]]] = defaultdict(lambda: ([], []))
@@ -58,6 +83,43 @@ class MemoryHistory:
             return ()
         moments, events = line
         return events[bisect_left(moments, since_us) : bisect_right(moments, until_us)]
+
+    def picked(self, query: "Query", frame: "Frame", key: str, since_us: int, until_us: int) -> Sequence[Any]:
+        """Events a query asks for."""
+        found = self.events(query.kind, query.selection.subject, key, since_us, until_us)
+        event, selection, holder = frame.event, query.selection, Slots()
+        if event.kind_name == query.kind:  # the identity of an event, of one kind: decision 5
+            own, rep = event.event_id, event.rep_id
+            found = [past for past in found if past.event_id != own or past.rep_id != rep]
+        wanted = [group(frame) for group in query.groups]
+        if None in wanted:
+            return []
+        kept = []
+        for past in found:
+            setattr(holder, selection.slot, past)
+            if selection.picks(holder) and [group(holder) for group in selection.groups] == wanted:
+                kept.append(past)
+        return kept
+
+    def counted(self, query: "Query", frame: "Frame", key: str, since_us: int, until_us: int) -> int:
+        """How many events that are."""
+        return len(self.picked(query, frame, key, since_us, until_us))
+
+    def summed(
+        self, query: "Query", frame: "Frame", key: str, since_us: int, until_us: int
+    ) -> tuple[int | Decimal, int]:
+        """What they add up to, and how many there are."""
+        found, holder, added = self.picked(query, frame, key, since_us, until_us), Slots(), Decimal(0)
+        value = query.selection.value
+        if value is not None:
+            for holder.item0 in found:
+                added = EXACT.add(added, value(holder))
+        return added if found else 0, len(found)
+
+    def per_day(self, query: "Query", frame: "Frame", key: str, since_us: int, until_us: int) -> list[int]:
+        """How many there are on each company day with any."""
+        found = self.picked(query, frame, key, since_us, until_us)
+        return list(Counter(frame.world.time.day_of(event.occurred_at) for event in found).values())
 
 
 def subjects(event: Any) -> Iterator[tuple[str, str]]:

@@ -1,7 +1,7 @@
 """One shard: everything about the reps of one partition, and the one pass that takes a batch into it.
 
-The steps, in order: size, decode, key, time, known (or held), dedupe, cells. A step that refuses or raises sends that
-event to the dead letters under the step's name; the other events go on. Pure: it knows neither Kafka nor a clock.
+The steps, in order: size, decode, key, time, quarantine, known (or held), dedupe, rules, cells. A step that refuses or
+raises sends that event to the dead letters under the step's name; the others go on. It knows neither Kafka nor a clock.
 """
 
 from collections import Counter, defaultdict
@@ -14,9 +14,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from agents.compliance.judge import Surroundings
 from agents.intake.decode import RefusedError, check_time, decode
 from agents.intake.directory import Directory
+from agents.intake.judging import JUDGED, NOTHING, Judging, without_rules
 from agents.intake.seen import Seen, content_hash, identity_hash
+from agents.intake.touches import Touch, TouchRow, from_message
 from agents.progress.cells import TERRITORY
 from agents.progress.messages import SHARD, NodeMessage
 from agents.progress.snapshot import loads
@@ -127,13 +130,21 @@ class Shard:
         placement: which keys belong here.
         progress: the cells.
         limits: what is refused.
+        surroundings: what events are judged with; no rules when left out.
     """
 
-    def __init__(self, placement: Placement, progress: ProgressState, limits: Limits) -> None:
+    def __init__(
+        self,
+        placement: Placement,
+        progress: ProgressState,
+        limits: Limits,
+        surroundings: Surroundings | None = None,
+    ) -> None:
         self.placement = placement
         self.progress = progress
         self.limits = limits
         self.seen = Seen()
+        self.judging = Judging(surroundings or without_rules(progress.directory, progress.time), self.seen)
         self.output = Output()
         self.held: list[Held] = []
         self.counts: Counter[str] = Counter()
@@ -186,11 +197,13 @@ class Shard:
             except RefusedError as error:
                 self._refuse(topic, record, error.step, "InvalidError", str(error))
                 continue
+            if self.judging.halts(topic, record, event):
+                continue
             if self.progress.directory.unknown(event):
                 self.held.append(Held(topic, record, now + self.limits.grace))
                 continue
             candidates.append(self._candidate(topic, record, event))
-        self._enter(kind, candidates, now)
+        self._enter(kind, candidates, now, at_once=True)
         self.offsets[topic] = records[-1].offset + 1
         self.moved = True
 
@@ -211,6 +224,9 @@ class Shard:
         waiting, self.held = self.held, []
         by_topic: dict[str, list[_Candidate]] = defaultdict(list)
         for item in waiting:
+            if item.topic not in MODEL_OF_TOPIC:
+                self._release_touch(item, now)
+                continue
             kind = MODEL_OF_TOPIC[item.topic].kind_name
             try:  # limits and partitions may be others than when it came
                 event = decode(kind, item.record.value, self.limits.max_bytes)
@@ -227,7 +243,7 @@ class Shard:
             else:
                 self.held.append(item)
         for topic, candidates in by_topic.items():
-            self._enter(MODEL_OF_TOPIC[topic].kind_name, candidates, now)
+            self._enter(MODEL_OF_TOPIC[topic].kind_name, candidates, now, at_once=False)
         self.moved = self.moved or len(self.held) < len(waiting)
 
     def take_messages(self, topic: str, records: Iterable[Record], now: datetime) -> None:
@@ -242,6 +258,39 @@ class Shard:
                 self._refuse(topic, record, "roll-up", type(error).__name__, f"not a node message: {error}")
             self.offsets[topic] = record.offset + 1
         self.moved = True
+
+    def take_touches(self, topic: str, records: Sequence[Record], now: datetime) -> None:
+        """Take events that concern the professionals and institutions of this shard."""
+        for record in records:
+            try:
+                touch = from_message(record.key, record.value)
+                if not self.placement.holds(touch.key):
+                    continue
+            except (ValueError, KeyError, TypeError) as error:
+                self._refuse(topic, record, "touch", type(error).__name__, f"not a touch: {error}")
+                continue
+            if self.progress.directory.unknown(touch.event):
+                self.held.append(Held(topic, record, now + self.limits.grace))
+            else:
+                self._take_touch(touch, record, now)
+        self.offsets[topic] = records[-1].offset + 1
+        self.moved = True
+
+    def _take_touch(self, touch: Touch, record: Record, now: datetime) -> None:
+        identity = np.array([touch.identity], np.uint64)
+        if self.seen.find(identity)[0]:
+            return  # told again after a crash
+        self.judging.take(TouchRow(touch, record.offset, now), now)
+        self.seen.add(identity, identity)
+        self.output.seen.append((touch.identity, touch.identity))
+
+    def _release_touch(self, item: Held, now: datetime) -> None:
+        """Take a touch that waited; past its time it is taken as it is: its event counts already."""
+        touch = from_message(item.record.key, item.record.value)
+        if self.progress.directory.unknown(touch.event) and item.until > now:
+            self.held.append(item)
+        else:
+            self._take_touch(touch, item.record, now)
 
     def _is_current(self, sender: int, fresh: int) -> bool:
         """Whether the sending shard still stands by its words; one that lost its past takes the older ones back."""
@@ -276,13 +325,13 @@ class Shard:
 
     def _candidate(self, topic: str, record: Record, event: Event) -> _Candidate:
         kind = event.kind_name
-        row = EVENT_TABLES[kind].to_row(event)
+        row = EVENT_TABLES[kind].content(event)
         skipped = _RECORDED_AT[kind]
         identity = identity_hash(kind, event.owner, event.event_id)
         content = content_hash(identity, (*row[:skipped], *row[skipped + 1 :]))
         return _Candidate(topic, record, event, row, identity, content)
 
-    def _enter(self, kind: str, candidates: Sequence[_Candidate], now: datetime) -> None:
+    def _enter(self, kind: str, candidates: Sequence[_Candidate], now: datetime, *, at_once: bool) -> None:
         if not candidates:
             return
         known = self.seen.find(np.array([item.identity for item in candidates], np.uint64)).tolist()
@@ -292,7 +341,7 @@ class Shard:
             before = before or new.get(item.identity, 0)  # noqa: PLW2901 - one of the two places an event was seen
             if before:
                 self._repeated(item, same=before == item.content)
-            elif self._apply(kind, item, buckets):
+            elif self._apply(kind, item, buckets, now, at_once=at_once):
                 new[item.identity] = item.content
         self.seen.add(np.array(list(new), np.uint64), np.array(list(new.values()), np.uint64))
         self.output.seen += new.items()
@@ -305,19 +354,25 @@ class Shard:
         message = f"event_id {item.event.event_id!r} came before with other content: the first one counts"
         self._refuse(item.topic, item.record, "dedupe", "ConflictError", message)
 
-    def _apply(self, kind: str, item: _Candidate, buckets: dict[Unit, int]) -> bool:
+    def _apply(self, kind: str, item: _Candidate, buckets: dict[Unit, int], now: datetime, *, at_once: bool) -> bool:
+        is_judged = kind in JUDGED
+        looked = self.judging.look(item.event, now) if is_judged else NOTHING
         try:
             self.progress.add_event(kind, item.event, buckets)
         except Exception as error:  # whatever a policy's arithmetic raises concerns this event alone
             self._refuse(item.topic, item.record, "cells", type(error).__name__, str(error))
             return False
         day = self.progress.time.day_of(item.event.occurred_at)
-        technical = (day, item.content, self.number, item.record.offset)
-        self.output.rows[kind].append((*item.row, *technical))
+        if is_judged:
+            self.judging.enter(item.event, looked, at_once=at_once)
+        technical = (day, item.content, self.number, item.record.offset, list(item.event.findings.breaches))
+        self.output.rows[kind].append((*EVENT_TABLES[kind].kept(item.row, item.event), *technical))
         self.counts[f"accepted:{kind}"] += 1
         return True
 
     def _refuse(self, topic: str, record: Record, step: str, error_class: str, message: str) -> None:
+        if topic in MODEL_OF_TOPIC and self.judging.halts(topic, record):
+            return
         self.counts["dead_letters"] += 1
         self.output.letters.append(Letter(topic, record, step, error_class, message))
 

@@ -58,6 +58,10 @@ class StandingData:
         days = self._days(date.fromordinal(first).replace(day=1))
         return bisect_left(days, end) - bisect_left(days, first)
 
+    def is_working_day(self, day: int) -> bool:
+        """Monday to Friday, corrected by the calendar where there is one."""
+        return self._special.get(day, date.fromordinal(day).weekday() < _SATURDAY)
+
     def _working_days(self, month: date) -> list[int]:
         if month.year not in self.years or month.toordinal() < self._beginning:
             return []

@@ -1,16 +1,16 @@
 """Fields of an event that are worked out from others."""
 
 from collections.abc import Callable, Sequence
-from datetime import date, timedelta
+from datetime import timedelta
 from decimal import Decimal
-from math import asin, cos, radians, sin, sqrt
+from operator import attrgetter
 from typing import Any
 
 from agents.intake.directory import Directory
+from schemas.sources import BREACHES
 
 _MICROSECOND = timedelta(microseconds=1)
 _HALF = 30  # of the microseconds in a millionth of a minute
-_EARTH_M = 6_371_008.8
 _PER_CENT = 10_000  # one per cent in millionths
 
 
@@ -40,32 +40,11 @@ def micro_minutes(passed: timedelta) -> int:
     return whole + (rest > _HALF or (rest == _HALF and whole & 1))
 
 
-def outside_fence_m(event: Any, directory: Directory, day: int) -> float | None:
-    """Metres by which the check-in lies outside the fence of the institution, even if the fix is off by its accuracy.
-
-    Negative inside; None where a position is missing.
-    """
-    line = directory.institutions.get(event.institution_id) if event.check_in is not None else None
-    site = line.on(date.fromordinal(day)) if line is not None else None
-    if site is None or site.latitude is None or site.longitude is None:
-        return None
-    fix = event.check_in
-    away = distance_m(fix.latitude, fix.longitude, site.latitude, site.longitude)
-    return away - float(site.fence_radius_m) - (fix.accuracy_m or 0.0)
-
-
-def distance_m(latitude: float, longitude: float, other_latitude: float, other_longitude: float) -> float:
-    """Metres between two points on the sphere, by the haversine formula.
-
-    >>> round(distance_m(31.0, 121.0, 31.001, 121.0), 1)
-    111.2
-    """
-    north, other_north = radians(latitude), radians(other_latitude)
-    across = sin((other_north - north) / 2) ** 2
-    across += cos(north) * cos(other_north) * sin(radians(other_longitude - longitude) / 2) ** 2
-    return 2 * _EARTH_M * asin(sqrt(min(across, 1.0)))
-
-
+#: What the intake found out, by name of the field.
+FOUND: dict[str, Callable[[Any], Any]] = {
+    name: attrgetter(f"findings.located.{name}") for name in ("in_fence", "distance_band")
+}
+FOUND[BREACHES] = attrgetter("findings.breaches")
 #: Numbers in millionths, by name of the field.
 IN_MILLIONTHS: dict[str, Callable[[Any], int | None]] = {
     "duration_minutes": duration_minutes,

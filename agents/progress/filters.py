@@ -8,8 +8,9 @@ from operator import attrgetter
 from typing import Any
 
 from agents.intake.directory import Directory
-from agents.progress.derived import IN_MILLIONTHS, outside_fence_m
+from agents.progress.derived import FOUND, IN_MILLIONTHS
 from schemas.measures import Condition, Filter, Scalar
+from schemas.sources import BREACHES
 
 #: What a filter sees: the event, the directory, the ordinal of the day that decides the period.
 Predicate = Callable[[Any, Directory, int], bool]
@@ -24,11 +25,9 @@ def reader(name: str) -> Callable[[Any, Directory, int], Any]:
 
     What is worked out in minutes comes in millionths.
     """
-    if name == "outside_fence_m":
-        return outside_fence_m
     head, dot, tail = name.partition(".")
     if not dot:
-        read = IN_MILLIONTHS.get(name) or attrgetter(name)
+        read = IN_MILLIONTHS.get(name) or FOUND.get(name) or attrgetter(name)
         return lambda event, _directory, _day: read(event)
     table, key = _TIMELINES[head]
 
@@ -53,11 +52,11 @@ def compile_where(where: Mapping[str, Condition]) -> Predicate | None:
 
 
 def _field_test(name: str, condition: Condition) -> Predicate:
-    holds = _test(condition, MICRO if name in IN_MILLIONTHS else 1)
+    holds = _list_test(condition) if name == BREACHES else _test(condition, MICRO if name in IN_MILLIONTHS else 1)
     read = reader(name)
-    if "." in name or name == "outside_fence_m":
+    if "." in name:
         return lambda event, directory, day: holds(read(event, directory, day))
-    get = IN_MILLIONTHS.get(name) or attrgetter(name)
+    get = IN_MILLIONTHS.get(name) or FOUND.get(name) or attrgetter(name)
     return lambda event, _directory, _day: holds(get(event))
 
 
@@ -102,6 +101,21 @@ def _test(condition: Condition, scale: int) -> Callable[[Any], bool]:
     if len(checks) == 1:
         return checks[0]
     return lambda value: all(check(value) for check in checks)
+
+
+def _list_test(condition: Condition) -> Callable[[Any], bool]:
+    """A condition on a list: on whether one of its items is meant."""
+    checks: list[Callable[[Any], bool]] = []
+    if condition.present is not None:
+        wanted = condition.present
+        checks.append(lambda found: bool(found) is wanted)
+    if condition.in_ is not None:
+        meant = frozenset(condition.in_)
+        checks.append(lambda found: not meant.isdisjoint(found))
+    if condition.not_in is not None:
+        refused = frozenset(condition.not_in)
+        checks.append(refused.isdisjoint)
+    return lambda found: all(check(found) for check in checks)
 
 
 def _members(values: Iterable[Scalar], scale: int) -> frozenset[Any]:

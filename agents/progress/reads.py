@@ -25,5 +25,3 @@ def reference_fields(policy: KpiPolicy) -> Iterator[str]:
     names = [name for where in wheres for name in where]
     names += [kpi.value for kpi in policy.kpis if kpi.value]
     yield from (name for name in names if "." in name)
-    if "outside_fence_m" in names:
-        yield from ("institution.latitude", "institution.longitude", "institution.fence_radius_m")

@@ -2,7 +2,7 @@
 
 from grafana.boards.board import Board, Place, Row
 from grafana.boards.progress import headline
-from grafana.signals import field, progress
+from grafana.signals import compliance, conduct, field, progress
 from grafana.signals.kpis import kpis
 from grafana.variables import REP as REP_VARIABLE
 
@@ -17,6 +17,7 @@ REP = Board(
         Row(9, (Place("table", field.SLIPS, 12), Place("stat", field.PLAN, 4), Place("barchart", field.BY_SEGMENT, 8))),
         Row(10, (Place("table", kpis(progress.REP), 12), Place("bars", field.REP_VISITS, 12))),
         Row(8, (Place("bars", progress.daily(progress.REP), 14), Place("pie", progress.by_product(progress.REP), 10))),
+        Row(8, (Place("table", compliance.OF_REP, 19), Place("stat", conduct.SCORE_OF_REP, 5))),
     ),
 )
 

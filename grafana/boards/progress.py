@@ -1,7 +1,7 @@
 """The boards of managers: the company, and a region or team."""
 
 from grafana.boards.board import Board, Place, Row
-from grafana.signals import progress, standings
+from grafana.signals import compliance, progress, standings
 from grafana.signals.kpis import kpis
 from grafana.signals.progress import Owner
 from grafana.variables import COMPANY as COMPANY_VARIABLE
@@ -37,7 +37,7 @@ COMPANY = Board(
             9, (Place("bars", progress.daily(progress.NODE), 14), Place("pie", progress.by_product(progress.NODE), 10))
         ),
         Row(10, (Place("table", standings.RANKING, 14), Place("table", kpis(progress.NODE), 10))),
-        Row(8, (Place("table", standings.CHANGES, 24),)),
+        Row(8, (Place("table", standings.CHANGES, 14), Place("table", compliance.BY_REGION, 10))),
     ),
 )
 

@@ -1,6 +1,7 @@
 """Asks ClickHouse for panels and variables: bounded, shared between viewers, never with SQL from a browser."""
 
 import asyncio
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,6 +25,8 @@ _FRESH_S = 2.0
 _VARIABLE_FRESH_S = 10.0
 _KEPT = 500
 _QUARTERS_SHOWN = 12
+#: A value of an open variable, which need not be among its options: an identity, nothing that means anything in SQL.
+_CUSTOM = re.compile(r"[0-9a-f]{32}")
 _QUARTERS = """SELECT DISTINCT period_start AS first FROM node_totals
 WHERE kpi_id = 'sales_amount' AND period = 'quarter' ORDER BY first DESC LIMIT 100"""
 
@@ -78,6 +81,9 @@ class Questions:
             options = [{"value": str(row[0]), "text": str(row[1])} for row in answer["rows"]]
             wanted = asked.variables.get(variable["name"])
             known = any(option["value"] == wanted for option in options)
+            if wanted and not known and variable["allowCustomValue"] and _CUSTOM.fullmatch(wanted):
+                options.append({"value": wanted, "text": wanted})
+                known = True
             first = options[0]["value"] if options else ""
             found[variable["name"]] = {"value": wanted if known else first, "options": options}
         return found

@@ -9,7 +9,7 @@ _TODAY = "toDate32(now('{{time_zone}}'))"
 #: The last day looked at: today, or the last day of a quarter that is over.
 _AS_OF = f"least({_TODAY}, addMonths(toDate32({QUARTER}), 3) - 1)"
 
-_CHANNEL = (
+CHANNEL = (
     "transform(channel, ['face_to_face', 'video', 'phone', 'message', 'meeting'], "
     "['[[面访|Face to face]]', '[[视频|Video]]', '[[电话|Phone]]', '[[消息|Message]]', '[[会议|Meeting]]'], channel)"
 )
@@ -151,7 +151,7 @@ REP_VISITS = Signal(
     "rep_visits",
     "[[每日拜访|Visits a day]]",
     "[[按拜访方式。|By way of contact.]]",
-    f"""SELECT toDateTime(day, '{{{{time_zone}}}}') AS time, {_CHANNEL} AS way, count() AS visits
+    f"""SELECT toDateTime(day, '{{{{time_zone}}}}') AS time, {CHANNEL} AS way, count() AS visits
 FROM visits FINAL
 WHERE rep_id = {_REP} AND day >= toDate32({QUARTER}) AND day < addMonths(toDate32({QUARTER}), 3)
 GROUP BY time, way
@@ -245,20 +245,23 @@ SALES_NOW = Signal(
 VISIT_MAP = Signal(
     "live_map",
     "[[拜访地图|Visits on the map]]",
-    "[[时段内的签到位置，最近 1000 次。|Where visits began in the range, the latest 1000.]]",
+    "[[时段内现场拜访的机构位置，最近 1000 次。|Institutions visited in person in the range, the latest 1000 visits.]]",
     """SELECT
-    visit.check_in_latitude AS latitude, visit.check_in_longitude AS longitude, institution.city AS city,
+    institution.latitude AS latitude, institution.longitude AS longitude, institution.city AS city,
     rep.name AS rep, institution.name AS institution, visit.check_in_at AS at
 FROM
 (
-    SELECT rep_id, institution_id, check_in_at, check_in_latitude, check_in_longitude FROM visits FINAL
-    WHERE $__timeFilter(check_in_at) AND check_in_latitude IS NOT NULL
+    SELECT rep_id, institution_id, check_in_at FROM visits FINAL
+    WHERE $__timeFilter(check_in_at) AND channel = 'face_to_face'
     ORDER BY check_in_at DESC LIMIT 1000
 ) AS visit
 LEFT JOIN (SELECT rep_id, [[name|ifNull(name_en, name)]] AS name FROM reps_today) AS rep ON rep.rep_id = visit.rep_id
-LEFT JOIN
+INNER JOIN
 (
-    SELECT institution_id, [[name|ifNull(name_en, name)]] AS name, ifNull(city, '') AS city FROM institutions_today
+    SELECT
+        institution_id, [[name|ifNull(name_en, name)]] AS name, ifNull(city, '') AS city, latitude, longitude
+    FROM institutions_today
+    WHERE latitude IS NOT NULL AND longitude IS NOT NULL
 ) AS institution ON institution.institution_id = visit.institution_id
 ORDER BY at DESC""",
     columns=(
@@ -273,7 +276,7 @@ ORDER BY at DESC""",
 
 _LATEST = f"""SELECT kind AS raw_kind, occurred_at, rep_id, institution_id, note FROM
 (
-    SELECT 'visit' AS kind, occurred_at, rep_id, institution_id, {_CHANNEL} AS note FROM visits FINAL
+    SELECT 'visit' AS kind, occurred_at, rep_id, institution_id, {CHANNEL} AS note FROM visits FINAL
     WHERE $__timeFilter(occurred_at)
     UNION ALL
     SELECT 'sale' AS kind, occurred_at, rep_id, institution_id,
@@ -322,7 +325,7 @@ CHANNELS = Signal(
     "live_channels",
     "[[拜访方式|Ways of contact]]",
     "[[时段内拜访按方式的占比。|Visits in the range by way of contact.]]",
-    f"""SELECT {_CHANNEL} AS way, count() AS visits
+    f"""SELECT {CHANNEL} AS way, count() AS visits
 FROM visits FINAL
 WHERE $__timeFilter(occurred_at)
 GROUP BY way

@@ -28,6 +28,7 @@ class Column:
         pattern: whether `field` is a regular expression.
         largest: value at which a bar is full.
         right: whether a text stands at the right, as numbers do.
+        wrap: whether a long text goes on in the next line of the cell.
     """
 
     field: str
@@ -43,6 +44,7 @@ class Column:
     pattern: bool = False
     largest: float | None = None
     right: bool = False
+    wrap: bool = False
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,7 @@ class Signal:
         states: whether values are states, alone or in front of a text (`red 81%`).
         expand: column with a JSON object whose keys become columns.
         empty: what to say when there is no row, in both languages.
+        weight: column that makes a spot on a map larger.
     """
 
     name: str
@@ -78,4 +81,5 @@ class Signal:
     empty: str = "[[没有数据|No data]]"
     decimals: int | None = None
     link: str | None = None
+    weight: str | None = None
     words: dict[str, tuple[str, State]] = field(default_factory=dict)

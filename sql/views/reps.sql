@@ -8,6 +8,7 @@ CREATE OR REPLACE VIEW reps_history
     team_id Nullable(String) COMMENT 'Organisation node the rep reports to; empty once the rep has left.',
     hired_on Nullable(Date32) COMMENT 'First day of employment.',
     left_on Nullable(Date32) COMMENT 'Last day of employment.',
+    location_consent Nullable(Bool) COMMENT 'Whether the representative agreed, apart from anything else, to positions being used; empty: not asked.',
     filings Array(Tuple(filed_from Date32, filed_to Nullable(Date32), filing_number Nullable(String))) COMMENT 'Statutory filings (备案) of the representative.',
     effective_to Nullable(Date32) COMMENT 'Last day the row is in force; NULL while none follows.',
     published_version UInt64 COMMENT 'Publication that brought this text; higher is newer.',
@@ -25,6 +26,7 @@ SELECT
     team_id,
     hired_on,
     left_on,
+    location_consent,
     filings,
     leadInFrame(toNullable(effective_from - 1)) OVER (
         PARTITION BY rep_id ORDER BY effective_from
@@ -50,6 +52,7 @@ CREATE OR REPLACE VIEW reps_today
     team_id Nullable(String) COMMENT 'Organisation node the rep reports to; empty once the rep has left.',
     hired_on Nullable(Date32) COMMENT 'First day of employment.',
     left_on Nullable(Date32) COMMENT 'Last day of employment.',
+    location_consent Nullable(Bool) COMMENT 'Whether the representative agreed, apart from anything else, to positions being used; empty: not asked.',
     filings Array(Tuple(filed_from Date32, filed_to Nullable(Date32), filing_number Nullable(String))) COMMENT 'Statutory filings (备案) of the representative.'
 )
 COMMENT 'Field representatives, as in force on the company''s today.'
@@ -63,6 +66,7 @@ SELECT
     team_id,
     hired_on,
     left_on,
+    location_consent,
     filings
 FROM reps_history
 WHERE effective_from <= toDate(now('{{time_zone}}'))

@@ -15,6 +15,7 @@ from agents.compliance.templates import written
 from agents.progress.calendar import CompanyTime
 from streams import compliance_policy
 from streams import settings as settings_module
+from streams.cli import compliance_intake
 from streams.compliance_policy import Entry, Pack
 from streams.errors import InvalidError
 from streams.policies import Mistake, PolicyError
@@ -34,7 +35,8 @@ def check(folder: Path, *, as_json: bool) -> None:
     mistakes: tuple[Mistake, ...] = ()
     rules = 0
     try:
-        rules = len(compliance_policy.load(folder, CompanyTime(settings.time_zone)).entries)
+        pack = compliance_policy.load(folder, CompanyTime(settings.time_zone))
+        rules = len(pack.entries) + len(pack.intake_rules)
     except PolicyError as error:
         mistakes = error.mistakes
     place = folder / compliance_policy.FOLDER
@@ -64,22 +66,28 @@ def try_rules(
     settings = settings_module.load()
     time = CompanyTime(settings.time_zone)
     pack = compliance_policy.load(folder or settings.policies, time)
-    entries = pack.entries if rule is None else pack.of(rule)
+    intake = [(one, list(compliance_intake.tried(one, time))) for one in pack.intake_rules if rule in {None, one.id}]
+    entries = pack.entries if rule is None else () if intake else pack.of(rule)
     found = [(entry, list(_tried(entry, pack, time))) for entry in entries]
     if as_json:
-        sys.stdout.write(_json([_as_json(entry, tried, time) for entry, tried in found]))
+        shown = [_as_json(entry, tried, time) for entry, tried in found]
+        sys.stdout.write(_json(shown + [compliance_intake.as_json(one, tried) for one, tried in intake]))
     else:
         for entry, tried in found:
             sys.stdout.writelines(f"{line}\n" for line in _lines(entry, tried, time, short=short))
-    _verdict([one for _, tried in found for one in tried], len(entries), as_json=as_json)
+        for one, payloads in intake:
+            sys.stdout.writelines(f"{line}\n" for line in compliance_intake.lines(one, payloads))
+    right = [one.is_right for _, tried in found for one in tried]
+    right += [one.is_right for _, tried in intake for one in tried]
+    _verdict(right, len(entries) + len(intake), as_json=as_json)
 
 
 def _tried(entry: Entry, pack: Pack, time: CompanyTime) -> Iterator[Tried]:
     return try_rule(entry.compiled, entry.examples, pack.lists, time)
 
 
-def _verdict(tried: list[Tried], rules: int, *, as_json: bool) -> None:
-    wrong = sum(not one.is_right for one in tried)
+def _verdict(tried: list[bool], rules: int, *, as_json: bool) -> None:
+    wrong = tried.count(False)
     if wrong:
         msg = f"{wrong} of {_counted(len(tried), 'test event')} not judged as expected: mend the rules or the tests"
         raise InvalidError(msg)

@@ -29,7 +29,7 @@ def register(app: typer.Typer) -> None:
     app.command("simulate")(simulate)
 
 
-def simulate(
+def simulate(  # noqa: PLR0913, PLR0917 - one parameter an option
     seed: Annotated[int, typer.Option("--seed", min=0, help="Another seed is another company.")] = 1,
     reps: Annotated[int, typer.Option("--reps", help="Representatives in the company.")] = DEFAULT_REPS,
     start: Annotated[
@@ -42,6 +42,9 @@ def simulate(
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Write files to this folder; send nothing.")] = None,
     data: Annotated[Path | None, typer.Option("--data", help="Folder of a running `pulse up`.")] = None,
+    breaches: Annotated[
+        int, typer.Option("--breaches", metavar="N", help="Break every compliance rule N times a quarter, labelled.")
+    ] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="What was done as JSON on stdout.")] = False,
 ) -> None:
     """Make up a field force. The past as fast as possible, then in step with the clock until Ctrl-C.
@@ -51,7 +54,7 @@ def simulate(
     if out is not None and speed is not None:
         msg = "files are written at once: leave --speed or --out out"
         raise UsageError(msg)
-    plan = plan_of(start, to, seed=seed, reps=reps, now=datetime.now(UTC))
+    plan = replace(plan_of(start, to, seed=seed, reps=reps, now=datetime.now(UTC)), breaches=breaches)
     with _progress(plan) as report:
         if out is not None:
             done = files.write(Simulation(plan), out, lambda count, at: report(count, at, None))

@@ -49,6 +49,7 @@ def up(  # noqa: PLR0913, PLR0917 - one parameter an option
         int, typer.Option("--clickhouse-port", min=0, max=65_535, help="Of the local ClickHouse; 0: a free one.")
     ] = 8123,
     boards: Annotated[bool, typer.Option("--boards/--no-boards", help="Serve the boards as a page.")] = True,
+    gateway: Annotated[bool, typer.Option("--gateway/--no-gateway", help="Serve the HTTP interface.")] = True,
     as_json: Annotated[
         bool, typer.Option("--json", help="JSON lines on stdout: one at the start, one at the end.")
     ] = False,
@@ -69,7 +70,7 @@ def up(  # noqa: PLR0913, PLR0917 - one parameter an option
             raise UsageError(msg)
     wanted = simulate if simulate is not None else not jobs
     simulation = ongoing(seed=seed, reps=reps, speed=speed, now=datetime.now(UTC)) if wanted else None
-    options = Options(workers, jobs, exit_when_drained, clickhouse_port, simulation, boards)
+    options = Options(workers, jobs, exit_when_drained, clickhouse_port, simulation, boards, gateway)
     with StopSignal() as stop, Screen() as screen:
         logs.setup(settings, screen)
         summary = Run(settings, options, stop, screen, _announcer(as_json, screen)).run()

@@ -6,8 +6,7 @@ from which reading on repeats only absolute values. A service that is away is wa
 """
 
 import asyncio
-import base64
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -18,27 +17,32 @@ import orjson
 import structlog
 from clickhouse_connect.driver.client import Client
 
+from agents.intake.quarantine import Stopped
 from agents.intake.seen import pack
-from agents.intake.shard import Held, Letter, Output, Record, Shard
+from agents.intake.shard import Held, Letter, Output, Shard
 from agents.progress.lights_board import LightBoard, no_lights
 from agents.progress.lights_figures import row_of
 from agents.progress.outputs import RollingWindows, changed_rows
 from agents.progress.snapshot import changed_fields, dropped_fields, dumps
 from schemas.outputs import DeadLetter
+from streams.alert_rows import ShardTouch
 from streams.dead_letters import letter_id
 from streams.engine.backlog import note_backlog
+from streams.engine.rules import check_in_fields, counted_by_rule, counts_to_wire, rule_counts
+from streams.engine.setting_aside import sealed_message, set_aside, stopped
 from streams.engine.sink import Block, write
 from streams.engine.store import Commit, Store
+from streams.engine.telling import Message, messages_of
+from streams.engine.waiting import b64, held_fields
 from streams.errors import InvalidError, LostError, UnavailableError
 from streams.lights import as_message, current
 from streams.metrics import Metrics
 from streams.producer import BulkProducer
+from streams.quarantine import Sealer
 from streams.topics import DEAD_LETTERS, LIGHTS, NODES
 
 log = structlog.get_logger("checkpoint")
 
-#: Beginning of the names of fields that hold one waiting event each.
-HELD_PREFIX = '["h"'
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.1, 5.0
 #: Larger raw bytes and keys stay out of the topic; ClickHouse keeps them whole.
 _RAW_IN_TOPIC, _KEY_IN_TOPIC = 400_000, 1_000
@@ -68,6 +72,14 @@ class OwnedShard:
     held_before: tuple[Held, ...] = ()
     """Events that waited at the last checkpoint."""
     lights: LightBoard = field(default_factory=no_lights)
+    told: list[Message] = field(default_factory=list)
+    """Messages that went out since the last checkpoint."""
+    untold: list[Message] = field(default_factory=list)
+    """Messages there was no room for."""
+    told_of: str = ""
+    """Kinds of events that travel to those they concern, as far as the stored ones travelled, too."""
+    counted: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """What the rules had counted at the last checkpoint."""
 
 
 @dataclass
@@ -76,8 +88,12 @@ class Snapshot:
 
     owned: OwnedShard
     block: Block
-    messages: list[tuple[str, bytes]]
+    messages: list[Message]
     commit: Commit
+    told: list[Message] = field(default_factory=list)
+    """Messages that went out before; they are sent again only where one did not arrive."""
+    halted: list[Stopped] = field(default_factory=list)
+    """Messages that were not let in."""
 
 
 def take_snapshots(shards: Iterable[OwnedShard], stamp: int, now: datetime) -> list[Snapshot]:
@@ -94,29 +110,40 @@ def take_snapshot(owned: OwnedShard, stamp: int, now: datetime) -> Snapshot:
     origin = {"h": shard.number, "f": owned.fresh}
     greetings = shard.greetings() if owned.speaks_afresh and owned.replace else []
     said = chain(greetings, shard.progress.messages(stamp))
-    messages = [(message["p"], dumps(message | origin)) for message in said]
+    messages = [Message(NODES, message["p"], dumps(message | origin)) for message in said]
     output, shard.output = shard.output, Output()
-    new_held, gone = _held_fields(owned)
+    finding, marks = shard.judging.settle()
+    halted = stopped(shard, now)
+    own = [*finding.own, *set_aside(shard, halted)]
+    messages += messages_of(shard.judging.told(), [*finding.alerts, *own])
+    new_held, gone = held_fields(owned.shard.held, owned.held_before, everything=owned.replace)
+    check_ins = check_in_fields(shard.judging.journeys)
     cells = changed_rows(shard.progress) + rolling
     lights = owned.lights.snapshot(cells, partial(row_of, shard.progress), now, everything=owned.replace)
     letters = _letters(owned, output.letters, now)
     block = Block(dict(output.rows), cells, letters, lights.readings, lights.changes)
     block.calls = shard.progress.books.counted()
+    block.hits, block.alerts = finding.hits, own
+    block.touches = [ShardTouch(shard.number, row) for row in finding.touches]
+    block.rule_counts = rule_counts(shard.judging.judge, shard.number, owned.counted)
+    owned.counted = counted_by_rule(shard.judging.judge)
     commit = Commit(
         shard=shard.number,
         token=owned.token,
         meta=_meta(owned, stamp),
         follows=owned.stamp,
-        fields=changed_fields(shard.progress) | new_held | lights.fields,
+        fields=changed_fields(shard.progress) | new_held | lights.fields | check_ins,
         dropped=[*dropped_fields(shard.progress), *gone],
-        seen=pack(output.seen),
+        seen=pack([*output.seen, *marks]),
         replace=owned.replace,
         lights=current(lights.readings),
     )
     shard.progress.settle()
     shard.moved = False
     owned.stamp, owned.replace, owned.held_before = stamp, False, tuple(shard.held)
-    return Snapshot(owned, block, messages, commit)
+    told, owned.told = owned.told, []
+    untold, owned.untold = owned.untold, []
+    return Snapshot(owned, block, [*untold, *messages], commit, told, halted)
 
 
 def _meta(owned: OwnedShard, stamp: int) -> dict[str, str | int]:
@@ -130,53 +157,10 @@ def _meta(owned: OwnedShard, stamp: int) -> dict[str, str | int]:
         "stamp": stamp,
         "fresh": owned.fresh,
         "resend": owned.resend,
+        "told_of": owned.told_of,
+        **counts_to_wire(shard.judging.judge),
         **owned.labels,
     }
-
-
-def _held_fields(owned: OwnedShard) -> tuple[dict[str, bytes], Iterable[str]]:
-    """Fields of events that wait since the last checkpoint, and names of those that wait no more."""
-    held, before = owned.shard.held, owned.held_before
-    if (
-        not owned.replace
-        and len(held) == len(before)
-        and all(one is other for one, other in zip(held, before, strict=True))
-    ):
-        return {}, ()
-    now = {held_name(item): item for item in held}
-    known = set() if owned.replace else {held_name(item) for item in before}
-    return {name: _held_to_wire(item) for name, item in now.items() if name not in known}, known - now.keys()
-
-
-def held_name(item: Held) -> str:
-    """Field of a waiting event; a place in Kafka is its own."""
-    return orjson.dumps(["h", item.topic, item.record.offset]).decode()
-
-
-def _held_to_wire(item: Held) -> bytes:
-    key, value, offset = item.record
-    return orjson.dumps([item.topic, _b64(key), _b64(value), offset, item.until.isoformat()])
-
-
-def held_from_wire(fields: Mapping[str, bytes]) -> list[Held]:
-    """Events that waited for reference data at the last checkpoint, in the order of their topics."""
-    return sorted(
-        (
-            Held(topic, Record(_unb64(key), _unb64(value), offset), datetime.fromisoformat(until))
-            for name, text in fields.items()
-            if name.startswith(HELD_PREFIX)
-            for topic, key, value, offset, until in [orjson.loads(text)]
-        ),
-        key=lambda item: (item.topic, item.record.offset),
-    )
-
-
-def _b64(data: bytes | None) -> str | None:
-    return None if data is None else base64.b64encode(data).decode()
-
-
-def _unb64(text: str | None) -> bytes | None:
-    return None if text is None else base64.b64decode(text)
 
 
 def _letters(owned: OwnedShard, letters: Iterable[Letter], now: datetime) -> list[DeadLetter]:
@@ -207,7 +191,7 @@ def letter_message(letter: DeadLetter) -> bytes:
     body = letter.model_dump(mode="json", exclude={"raw", "key"})
     raw = letter.raw if len(letter.raw) <= _RAW_IN_TOPIC else b""
     key = letter.key if len(letter.key or b"") <= _KEY_IN_TOPIC else b""
-    return orjson.dumps(body | {"key": _b64(key), "raw": _b64(raw), "raw_size": len(letter.raw)})
+    return orjson.dumps(body | {"key": b64(key), "raw": b64(raw), "raw_size": len(letter.raw)})
 
 
 class Checkpointer:
@@ -221,6 +205,7 @@ class Checkpointer:
         lost: called with a shard that is no longer ours, and the token now in force.
         committed: called with the offsets of a round, for Kafka's own commit.
         standstill: held while snapshots are taken; who changes a shard takes it first.
+        sealer: seals what is not let in; its content is dropped when left out.
     """
 
     def __init__(
@@ -233,7 +218,9 @@ class Checkpointer:
         lost: Callable[[OwnedShard, str | None], None],
         committed: Callable[[list[Snapshot]], Awaitable[None]],
         standstill: asyncio.Lock,
+        sealer: Sealer | None = None,
     ) -> None:
+        self._sealer = sealer or Sealer(None)
         self._store = store
         self._client = client
         self._producer = producer
@@ -243,6 +230,8 @@ class Checkpointer:
         self._standstill = standstill
         self._lock = asyncio.Lock()
         self._give_up_at: float | None = None
+        self._again = 0
+        """Rounds for which told messages are told again."""
 
     def give_up_at(self, deadline: float | None) -> None:
         """Let no round, not even the running one, wait beyond `deadline` (event loop time); None takes that back."""
@@ -313,16 +302,42 @@ class Checkpointer:
     def _produce(self, snapshots: list[Snapshot]) -> None:
         sent = 0
         for snapshot in snapshots:
-            for key, value in snapshot.messages:
-                self._producer.send(NODES, key, value)
-                sent += 1
+            for message in (*(snapshot.told if self._again else ()), *snapshot.messages):
+                self._say(message)
+            for one in snapshot.halted:
+                self._say(sealed_message(one, self._sealer))
+            sent += len(snapshot.told) + len(snapshot.messages) + len(snapshot.halted)
             for letter in snapshot.block.letters:
                 sent += self._announce(letter)
             for change in snapshot.block.light_changes:
                 self._producer.send(LIGHTS, change.reading.key.owner_id, as_message(change))
                 sent += 1
         if sent:
+            self._flush()
+
+    def tell(self, messages: Sequence[Message]) -> int:
+        """Send messages ahead of the checkpoint, as long as there is room; says how many went out."""
+        for index, message in enumerate(messages):
+            if not self._producer.offer(*message):
+                return index
+        return len(messages)
+
+    def _flush(self) -> None:
+        """Wait for all messages; where one did not arrive, those told before are told again, in the next round, too."""
+        try:
             self._producer.flush()
+        except UnavailableError:
+            self._again = 2
+            raise
+        self._again = max(0, self._again - 1)
+
+    def _say(self, message: Message) -> None:
+        try:
+            self._producer.send(*message)
+        except InvalidError as error:
+            if message.topic == NODES:
+                raise
+            log.error("a message stays out of its topic", topic=message.topic, key=message.key, error=str(error))
 
     def _announce(self, letter: DeadLetter) -> bool:
         """A copy for whoever follows the topic; one the broker does not take is no reason to stop."""
@@ -378,4 +393,8 @@ def _joined(snapshots: Iterable[Snapshot]) -> Block:
         whole.lights += snapshot.block.lights
         whole.light_changes += snapshot.block.light_changes
         whole.calls += snapshot.block.calls
+        whole.hits += snapshot.block.hits
+        whole.alerts += snapshot.block.alerts
+        whole.touches += snapshot.block.touches
+        whole.rule_counts += snapshot.block.rule_counts
     return whole

@@ -5,7 +5,8 @@ and counts only if no rebalance (another `epoch`) and no other company came in b
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
 import structlog
@@ -185,8 +186,14 @@ class Holding:
             async with self.standstill:
                 for owned in self.shards.values():
                     owned.lights.adopt(company.lights)
+                    if owned.shard.judging.version == company.rules.version:
+                        owned.shard.judging.judge.adopt(company.surroundings)
             for owned in list(self.shards.values()):
                 if self._fits(owned) or self.shards.get(owned.shard.number) is not owned:
+                    continue
+                if owned.shard.judging.version != company.rules.version:
+                    await self._judge_anew(owned)
+                if owned.labels == self._labels() or self.shards.get(owned.shard.number) is not owned:
                     continue
                 before = owned.shard.progress
                 same = before.plan.fingerprint == company.plan.fingerprint and await asyncio.to_thread(
@@ -195,7 +202,7 @@ class Holding:
                 await (self._relabel(owned) if same else self._compute_anew(owned))
 
     def _fits(self, owned: OwnedShard) -> bool:
-        return owned.labels == self._labels()
+        return owned.labels == self._labels() and owned.shard.judging.version == self.company.rules.version
 
     def _labels(self) -> dict[str, str]:
         return self.company.labels(self._opener.partitions, self._opener.cluster)
@@ -205,17 +212,33 @@ class Holding:
             await asyncio.to_thread(owned.shard.adopt, self.company.directory, datetime.now(UTC))
             owned.labels = self._labels()
 
+    async def _judge_anew(self, owned: OwnedShard) -> None:
+        """Go on with other rules, and with the past those look back on."""
+        async with self._still(owned):
+            if self.shards.get(owned.shard.number) is owned:
+                judging = await asyncio.to_thread(self._opener.judged_anew, owned, self.company)
+                owned.shard.judging = judging
+                await asyncio.to_thread(self._opener.tell_past, owned)
+                owned.shard.moved = True
+
     async def _compute_anew(self, owned: OwnedShard) -> None:
         number = owned.shard.number
-        await self.checkpoint(self.live)
-        self._frozen.add(number)
-        try:
-            await self.checkpoint(lambda: [owned])  # what it took since must be in ClickHouse before it is read back
+        async with self._still(owned):
             if self.shards.get(number) is owned:
                 fresh = await asyncio.to_thread(self._opener.rebuilt, number, owned.token, self.company, owned)
                 if self.shards.get(number) is owned:
                     fresh.lights.adopt(self.company.lights)  # another season may have been read meanwhile
                     self.shards[number] = fresh
+
+    @asynccontextmanager
+    async def _still(self, owned: OwnedShard) -> AsyncIterator[None]:
+        """Leave a shard alone, with all that it took in ClickHouse; afterwards it reads on from there."""
+        number = owned.shard.number
+        await self.checkpoint(self.live)
+        self._frozen.add(number)
+        try:
+            await self.checkpoint(lambda: [owned])  # what it took since must be in ClickHouse before it is read back
+            yield
         finally:
             self._frozen.discard(number)
             if (now := self.shards.get(number)) is not None:  # batches that came meanwhile were not taken

@@ -22,10 +22,11 @@ from streams.engine.holding import Holding
 from streams.engine.limits import DeadLetterLimit
 from streams.engine.opening import Company, Opener
 from streams.engine.store import Store
+from streams.engine.telling import messages_of
 from streams.errors import PulseError, UnavailableError
 from streams.metrics import Metrics
 from streams.settings import Settings
-from streams.topics import NODES, SHARD_TOPICS
+from streams.topics import NODES, SHARD_TOPICS, TOUCHES
 
 log = structlog.get_logger("intake")
 
@@ -153,12 +154,26 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has no
             if owned.shard.output.size < _FEW_ROWS:  # a total climbs one level with each checkpoint
                 asyncio.get_running_loop().call_later(_HOP_S, self._busy.set)
             return
+        if place.topic == TOUCHES:
+            owned.shard.take_touches(place.topic, taken, now)
+            self._tell(owned)
+            return
         letters = len(owned.shard.output.letters)
         owned.shard.take(place.topic, taken, now)
+        self._tell(owned)
         letters = len(owned.shard.output.letters) - letters
         if owned.shard.output.size >= _BUSY_ROWS:
             self._busy.set()
         self.fatal = self.fatal or self._limiter.check(place.partition, len(taken), letters, now)
+
+    def _tell(self, owned: OwnedShard) -> None:
+        """Tell alerts and touches at once; what finds no room now goes out with the checkpoint."""
+        if not owned.shard.judging.telling or self._checkpointer is None:
+            return
+        messages = messages_of(owned.shard.judging.told())
+        sent = self._checkpointer.tell(messages)
+        owned.told += messages[:sent]
+        owned.untold += messages[sent:]
 
     # ---------------------------------------------------- checkpoints
 

@@ -3,12 +3,18 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from itertools import chain
 from typing import Any
 
 import structlog
 from clickhouse_connect.driver.client import Client
 
+from agents.compliance.judge import Surroundings
+from agents.compliance.rule_book import RuleBook, empty_rule_book
+from agents.compliance.world import References
 from agents.intake.directory import Directory
+from agents.intake.judging import Judging
 from agents.intake.rebuild import ShownFigure, carry_over, recall, withdraw
 from agents.intake.seen import unpack
 from agents.intake.shard import Held, Limits, Placement, Shard, StoredEvent
@@ -23,12 +29,23 @@ from agents.progress.plan import Plan
 from agents.progress.snapshot import restore
 from agents.progress.state import ProgressState
 from schemas.events import EVENT_MODELS
-from schemas.rows import EVENT_TABLES, EventTable
 from streams import lights, references
 from streams.clickhouse import translated
-from streams.engine.checkpoint import HELD_PREFIX, OwnedShard, held_from_wire
+from streams.engine.checkpoint import OwnedShard
 from streams.engine.group import Positions
+from streams.engine.rules import (
+    CHECK_IN_PREFIX,
+    judged_anew,
+    load_past,
+    remember_stored,
+    restore_check_ins,
+    restore_counts,
+    tell_past,
+)
 from streams.engine.store import Stored
+from streams.engine.stored import StoredRows
+from streams.engine.telling import alert_message
+from streams.engine.waiting import HELD_PREFIX, held_from_wire
 from streams.settings import Settings
 from streams.topics import shard_of
 
@@ -36,10 +53,11 @@ log = structlog.get_logger("shards")
 
 #: Tables whose rows bear the stamp of a checkpoint.
 _STAMPED = ("kpi_cells", "node_totals", "call_counts", "lights", "light_changes")
-_OWNERS_PER_QUERY = 1_000
 _COUNTER = "c:"
 _OFFSET = "o:"
 _FRESH = "f:"
+#: Beginnings of fields that are not the progress state's.
+_OTHERS = (HELD_PREFIX, CHECK_IN_PREFIX)
 
 
 #: Changes when fields of the checkpoint store mean something else than before; older ones are computed anew.
@@ -56,6 +74,16 @@ class Company:
     time: CompanyTime
     lights: LightBook = field(default_factory=empty_book)
     """Not among the labels: other lights need no other state."""
+    rules: RuleBook = field(default_factory=empty_rule_book)
+    """Not among the labels: the past they look back on is read whenever a shard is opened."""
+    references: References | None = None
+    """Reference data as rules ask for it; from the directory alone when left out."""
+
+    @cached_property
+    def surroundings(self) -> Surroundings:
+        """What events are judged with."""
+        references = self.references or References({}, self.directory)
+        return Surroundings(self.rules, references, self.directory, self.time)
 
     def labels(self, partitions: int, cluster: str) -> dict[str, str]:
         """What a state made with this company is marked with."""
@@ -93,7 +121,7 @@ class Opener:
     def new_shard(self, number: int, company: Company) -> Shard:
         """An empty shard."""
         progress = ProgressState(company.plan, company.directory, company.time)
-        return Shard(Placement(number, self.partitions, shard_of), progress, self._limits)
+        return Shard(Placement(number, self.partitions, shard_of), progress, self._limits, company.surroundings)
 
     def _board(self, number: int, company: Company) -> LightBoard:
         return LightBoard(company.lights, company.time, Placement(number, self.partitions, shard_of).holds)
@@ -127,7 +155,36 @@ class Opener:
         if beyond := [topic for topic, end in kafka.ends.items() if there.get(topic, 0) > end]:
             log.error("Kafka ends before the checkpoint: read from the start", shard=number, topics=beyond)
             owned.shard.offsets = {topic: offset for topic, offset in there.items() if topic not in beyond}
+        self._remember(owned, stored)
         return owned
+
+    def _remember(self, owned: OwnedShard, stored: Stored) -> None:
+        """Give the rules of an opened shard their past."""
+        shard, rows = owned.shard, self._stored_rows(owned.shard.number)
+        load_past(shard.judging, shard.seen, rows)
+        restore_check_ins(shard.judging.journeys, stored.fields)
+        restore_counts(shard.judging.judge, stored.meta)
+        is_lost = owned.has_no_past or stored.meta.get("cluster") != self.cluster
+        owned.told_of = tell_past(shard, stored.meta.get("told_of", ""), rows, is_lost=is_lost)
+        if is_lost:  # what a checkpoint wrote and could not tell any more
+            owned.untold += map(alert_message, rows.alerts())
+        shard.moved = shard.moved or bool(shard.judging.telling)
+
+    def judged_anew(self, owned: OwnedShard, company: Company) -> Judging:
+        """Judging with other rules, the past read again.
+
+        Raises:
+            UnavailableError: ClickHouse does not answer.
+        """
+        return judged_anew(owned.shard, company.surroundings, self._stored_rows(owned.shard.number))
+
+    def tell_past(self, owned: OwnedShard) -> None:
+        """Let stored events travel where rules have come to look back on them.
+
+        Raises:
+            UnavailableError: ClickHouse does not answer.
+        """
+        owned.told_of = tell_past(owned.shard, owned.told_of, self._stored_rows(owned.shard.number))
 
     def from_checkpoint(self, number: int, token: str, stored: Stored, company: Company) -> OwnedShard:
         """The shard as its last checkpoint left it, or computed anew where that does not fit what is in force now.
@@ -155,7 +212,7 @@ class Opener:
         shard.held = held_from_wire(stored.fields)
         board = self._board(number, company)
         board.restore(stored.fields)
-        restore(shard.progress, {n: text for n, text in stored.fields.items() if not n.startswith(HELD_PREFIX)})
+        restore(shard.progress, {n: text for n, text in stored.fields.items() if not n.startswith(_OTHERS)})
         shard.seen.add(*unpack(stored.seen))
         shard.counts.update({n.removeprefix(_COUNTER): int(v) for n, v in meta.items() if n.startswith(_COUNTER)})
         shard.offsets = self._offsets(number, meta)
@@ -217,6 +274,7 @@ class Opener:
         if old is not None:
             carry_over(old.shard.progress, shard.progress)
         count = shard.replay(self._stored_events(number), now)
+        remember_stored(shard, self._stored_rows(number))
         shard.adopt(company.directory, now)
         labels = company.labels(self.partitions, self.cluster)
         owned = OwnedShard(shard, token, RollingWindows(shard.progress), replace=True, labels=labels)
@@ -227,6 +285,9 @@ class Opener:
             owned.has_no_past = True
         else:
             owned.lights.take_over(old.lights)
+            shard.judging = old.shard.judging
+            shard.judging.follow(shard.seen)
+            owned.told, owned.told_of, owned.counted = old.told, old.told_of, old.counted
             shard.fresh = old.shard.fresh
             withdraw(old.shard.progress, shard.progress)
             shard.offsets, shard.counts, shard.held = old.shard.offsets, old.shard.counts, old.shard.held
@@ -282,23 +343,9 @@ class Opener:
         with translated(), self._client.query_rows_stream(statement) as rows:
             yield from rows
 
-    def _stored_events(self, number: int) -> Iterator[StoredEvent]:
-        for kind, table in EVENT_TABLES.items():
-            owner = EVENT_MODELS[kind].owner_field
-            with translated():
-                found = self._client.query(f"SELECT DISTINCT {owner} FROM {table.table} ORDER BY 1").result_rows
-            mine = [name for (name,) in found if shard_of(name, self.partitions) == number]
-            for start in range(0, len(mine), _OWNERS_PER_QUERY):
-                yield from self._events_of(kind, table, owner, mine[start : start + _OWNERS_PER_QUERY])
+    def _stored_rows(self, number: int) -> StoredRows:
+        return StoredRows(self._client, Placement(number, self.partitions, shard_of).holds)
 
-    def _events_of(self, kind: str, table: EventTable, owner: str, names: list[str]) -> Iterator[StoredEvent]:
-        columns = ", ".join([*table.names, "content_hash"])
-        statement = f"SELECT {columns} FROM {table.table} FINAL WHERE {owner} IN {{names:Array(String)}}"
-        with (
-            translated(),
-            self._client.query_arrow_stream(statement, parameters={"names": names}) as blocks,
-        ):
-            for block in blocks:
-                row: dict[str, Any]
-                for row in block.to_pylist():
-                    yield StoredEvent(kind, table.to_event(row), row["content_hash"])
+    def _stored_events(self, number: int) -> Iterator[StoredEvent]:
+        rows = self._stored_rows(number)
+        return chain.from_iterable(rows.events(kind) for kind in EVENT_MODELS)

@@ -8,13 +8,16 @@ from typing import Any
 import pyarrow as pa
 from clickhouse_connect.driver.client import Client
 
+from agents.compliance.judge import Hit
 from agents.progress.books import CallCount
 from agents.progress.cells import REP
 from agents.progress.lights_board import Change, Reading
 from agents.progress.outputs import CellRow
+from schemas.alerts import Alert
 from schemas.outputs import DeadLetter
 from schemas.rows import EVENT_TABLES, Row
-from streams import dead_letters, lights
+from streams import alert_rows, dead_letters, lights
+from streams.alert_rows import RuleCount, ShardTouch
 from streams.clickhouse import translated
 from streams.columns import LARGEST, amounts, days
 
@@ -33,11 +36,17 @@ class Block:
     lights: list[Reading] = field(default_factory=list)
     light_changes: list[Change] = field(default_factory=list)
     calls: list[CallCount] = field(default_factory=list)
+    hits: list[Hit] = field(default_factory=list)
+    alerts: list[Alert] = field(default_factory=list)
+    """Alerts of what acts at the intake, which no rule of the book hit."""
+    touches: list[ShardTouch] = field(default_factory=list)
+    rule_counts: list[RuleCount] = field(default_factory=list)
 
     @property
     def size(self) -> int:
         """Rows in it."""
         rest: tuple[Sequence[Any], ...] = (self.cells, self.letters, self.lights, self.light_changes, self.calls)
+        rest += (self.hits, self.alerts, self.touches, self.rule_counts)
         return sum(map(len, self.events.values())) + sum(map(len, rest))
 
 
@@ -53,6 +62,7 @@ def write(client: Client, block: Block, stamp: int) -> None:
         UnavailableError: ClickHouse is away or busy; the same block may be written again.
         InvalidError: ClickHouse refuses the rows.
     """
+    _write_rules(client, block, stamp)  # before the events: what stands there was judged and told
     for kind, rows in block.events.items():
         _insert(client, EVENT_TABLES[kind].table, event_table(kind, rows))
     at = datetime.fromtimestamp(stamp / 1000, UTC)
@@ -72,6 +82,17 @@ def write(client: Client, block: Block, stamp: int) -> None:
     if block.letters:
         with translated():
             dead_letters.store(client, block.letters)
+
+
+def _write_rules(client: Client, block: Block, stamp: int) -> None:
+    if raised := [*(hit.alert for hit in block.hits if hit.alert is not None), *block.alerts]:
+        _insert(client, "alerts", alert_rows.alert_table(raised, stamp))
+    if block.hits:
+        _insert(client, "rule_hits", alert_rows.hit_table(block.hits, stamp))
+    if block.touches:
+        _insert(client, "touches", alert_rows.touch_table(block.touches))
+    if block.rule_counts:
+        _insert(client, "rule_counts", alert_rows.count_table(block.rule_counts, stamp))
 
 
 def _insert(client: Client, table: str, data: Any) -> None:

@@ -1,6 +1,7 @@
 """Activities within their limits, and surveys."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from random import Random
 from typing import Any
 
@@ -8,13 +9,18 @@ from streams.simulator.catalog import COURSES, ITEMS, LINES, of_line
 from streams.simulator.chance import pick, stream
 from streams.simulator.company import Company, Territory
 from streams.simulator.made import Made, Today, money
+from streams.simulator.periods import quarter_of
 
-_MEETING, _SPEAKER = 1 / 8, 0.25
+_MEETING = 1 / 8
 _SATISFACTION, _QUIZ, _DONATION = 0.3, 0.05, 0.001
 _FEWEST, _MOST = 2, 10
-#: Money in cents: a working lunch stays far below 300 yuan a head, a talk within 2,000 yuan.
-MEAL_A_HEAD = (3_500, 9_000)
-SPEAKER_FEE = (80_000, 200_000)
+#: Money in cents: tea and cakes stay far below 300 yuan a head, a talk within 1,600 yuan.
+MEAL_A_HEAD = (800, 1_500)
+SPEAKER_FEE = (80_000, 160_000)
+#: Tea is paid out of five thousandths of what one has sold in the quarter: from this day of it on, and by who sells.
+_SOLD_ENOUGH_DAYS = 30
+#: One day in so many a representative may pay a speaker: nobody comes near a limit.
+_SPEAKER_DAYS = 20
 _NOON, _MEAL_S, _MEETING_S = 12 * 3_600, 45 * 60, 60 * 60
 
 
@@ -42,7 +48,7 @@ class Engagement:
                 yield self._donation(rng, today, territory)
 
     def _meeting(self, rng: Random, today: Today, territory: Territory) -> Iterator[Made]:
-        """A departmental meeting at noon with a light lunch, now and then with a speaker.
+        """A departmental meeting at noon, later in the quarter with tea, now and then with a speaker.
 
         Institution and subject follow the calendar, so that nobody hears the same talk again soon.
         """
@@ -66,11 +72,12 @@ class Engagement:
         }
         times = {"started_at": today.stamp(_NOON), "ended_at": today.stamp(_NOON + _MEETING_S)}
         yield self._activity(today, number, "meeting", 0, {**shared, **times})
-        low, high = MEAL_A_HEAD
-        meal = (len(listeners) + 1) * int(low + rng.random() * (high - low))
-        payee = {"payee_kind": "vendor", "payee_id": f"V-{site.city.name_en.upper()[:3]}-01"}
-        yield self._activity(today, today.number("activity"), "meal", meal, {**shared, **payee})
-        if rng.random() < _SPEAKER:
+        if not territory.is_filed and today.day >= quarter_of(today.day) + timedelta(days=_SOLD_ENOUGH_DAYS):
+            low, high = MEAL_A_HEAD
+            meal = (len(listeners) + 1) * int(low + rng.random() * (high - low))
+            payee = {"payee_kind": "vendor", "payee_id": f"V-{site.city.name_en.upper()[:3]}-01"}
+            yield self._activity(today, today.number("activity"), "meal", meal, {**shared, **payee})
+        if today.ordinal % _SPEAKER_DAYS == territory.number % _SPEAKER_DAYS:
             low, high = SPEAKER_FEE
             fee = int(low + rng.random() * (high - low)) // 10_000 * 10_000
             payee = {"payee_kind": "hcp", "payee_id": listeners[0].hcp_id}

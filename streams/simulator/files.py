@@ -51,8 +51,11 @@ def write(simulation: Simulation, folder: Path, progress: Callable[[int, int], N
 
 
 def write_labels(simulation: Simulation, file: Path) -> None:
-    """Write the labels of a simulation whose events have been made."""
+    """Write the labels of a simulation whose events have been made, and beside them those of the rules."""
     file.write_bytes(orjson.dumps(labels(simulation), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+    of_rules = [label._asdict() for label in simulation.labels()]
+    beside = file.with_name(file.name.replace("labels", "breaches"))
+    beside.write_bytes(orjson.dumps(of_rules, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
 
 
 def _fill(simulation: Simulation, files: Mapping[str, BinaryIO], progress: Callable[[int, int], None]) -> Counter[str]:

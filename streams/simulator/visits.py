@@ -14,11 +14,12 @@ from streams.simulator.chance import pick, stream
 from streams.simulator.company import Company, Doctor, Territory
 from streams.simulator.made import DAY_S, Made, Today
 from streams.simulator.periods import last_of_month, month_of
+from streams.simulator.planting import Label
 from streams.simulator.references import planned_calls
 from streams.simulator.stories import FAKED_DAYS, Effects
 
 #: Calls a rep makes on a day at most; more would be remarkable in itself.
-MOST = 11
+MOST = 9
 #: Seconds of the day: first check-in from 9:00, none in the lunch break, the last one over by 17:50.
 _OPENS, _LUNCH, _REOPENS, _CLOSES = 9 * 3_600, 11 * 3_600 + 50 * 60, 13 * 3_600 + 30 * 60, 17 * 3_600 + 50 * 60
 _OFFICE_DAYS = 0.1
@@ -41,6 +42,8 @@ _FEEDBACK = (
 )
 _MADE_UP = "客户认可产品"
 _WEEKEND = 5
+#: A report after that is late.
+LATE_S = 90 * 60
 
 #: Number of an institution in the territory, and of a doctor; None: the institution itself.
 Call = tuple[int, int | None]
@@ -60,6 +63,7 @@ class FieldWork:
         self._month = lru_cache(2)(self._plan_month)
         self._shown = [self._materials(line) for line in range(3)]
         self.faked: dict[int, list[tuple[int, str]]] = defaultdict(list)
+        self.labels: list[Label] = []
 
     def day(self, today: Today) -> Iterator[Made]:
         """All visits of a working day, territory by territory."""
@@ -69,7 +73,9 @@ class FieldWork:
                 continue
             rng = stream(self._company.seed, "visits", territory.number, today.ordinal)
             faking = self._effects.is_faking(today.day, territory.team) and rng.random() < FAKED_DAYS
-            yield from self._make_up(rng, today, territory) if faking else self._walk(rng, today, territory, calls)
+            yield from (
+                self._make_up(rng, today, territory, calls) if faking else self._walk(rng, today, territory, calls)
+            )
 
     def _plan_month(self, month: date) -> list[dict[int, list[Call]]]:
         days = [day.toordinal() for day in working_days(month, last_of_month(month))]
@@ -120,7 +126,10 @@ class FieldWork:
         draw = rng.random()
         on_site = moments.doctor is None or draw < 0.88  # noqa: PLR2004 - the rest of the shares follows
         channel = "face_to_face" if on_site else "phone" if draw < 0.94 else "video" if draw < 0.98 else "message"  # noqa: PLR2004
-        event = self._frame(today, territory, moments, leaves + _latency(rng, leaves))
+        latency = _latency(rng, leaves)
+        event = self._frame(today, territory, moments, leaves + latency)
+        if latency > LATE_S:
+            self._label(today, event, "late report", "R20-late")
         event["channel"] = channel
         if on_site:
             event["check_in"] = _fix(rng, site.latitude, site.longitude, 80.0)
@@ -152,15 +161,16 @@ class FieldWork:
 
     # --- made-up days -------------------------------------------------------------------------------------------------
 
-    def _make_up(self, rng: Random, today: Today, territory: Territory) -> Iterator[Made]:
-        """A dozen doctors all over town, "visited" from the sofa within an hour or two."""
+    def _make_up(self, rng: Random, today: Today, territory: Territory, calls: list[Call]) -> Iterator[Made]:
+        """The day's calls, "made" from the sofa within an hour or two and reported in the evening."""
         home = territory.sites[0]
         latitude, longitude = home.latitude + 0.06 + 0.02 * rng.random(), home.longitude + 0.05 + 0.02 * rng.random()
-        second = _OPENS + int(rng.random() * 25_000)
-        for doctor in rng.sample(range(len(territory.doctors)), min(MOST, len(territory.doctors))):
-            duration = 60 + int(rng.random() * 200)
-            moments = Moments(territory.doctors[doctor].site, doctor, second, duration)
-            event = self._frame(today, territory, moments, 20 * 3_600 + int(rng.random() * 9_000))
+        second, reported = _OPENS + int(rng.random() * 25_000), 20 * 3_600 + int(rng.random() * 3_600)
+        doctors = [doctor for _, doctor in calls if doctor is not None]
+        told: list[Moments] = []
+        for doctor in rng.sample(doctors, min(MOST, len(doctors))):
+            moments = Moments(territory.doctors[doctor].site, doctor, second, 60 + int(rng.random() * 200))
+            event = self._frame(today, territory, moments, reported)
             event["channel"] = "face_to_face"
             event["check_in"] = _fix(rng, latitude, longitude, 30.0)
             event["check_out"] = _fix(rng, latitude, longitude, 30.0)
@@ -168,10 +178,18 @@ class FieldWork:
             event["details"] = [{"product_id": product.product_id, "indication": product.indications[0]}]
             event["feedback_score"] = 9.0
             event["feedback_text"] = _MADE_UP
+            self._label(today, event, "faked_visits", *_broken(today, territory, moments, told))
             made = today.made(self._reported(event), "visit", territory.rep_id, event)
             self.faked[territory.team].append((made.at, made.event_id))
             yield made
-            second += duration - 30 + int(rng.random() * 240)
+            told.append(moments)
+            second += moments.duration - 30 + int(rng.random() * 240)
+            reported += 30 + int(rng.random() * 120)
+
+    def _label(self, today: Today, event: dict[str, Any], story: str, *rules: str) -> None:
+        """Say what an event of a story or habit breaks."""
+        rep, name, at = event["rep_id"], event["event_id"], today.midnight + event["_reported"]
+        self.labels += [Label(rule, "hit", "rep", rep, "visit", rep, name, story, at) for rule in rules]
 
     # --- parts --------------------------------------------------------------------------------------------------------
 
@@ -209,6 +227,21 @@ class Moments(NamedTuple):
     doctor: int | None
     second: int
     duration: int
+
+
+def _broken(today: Today, territory: Territory, moments: Moments, told: list[Moments]) -> Iterator[str]:
+    """Rules that a made-up visit breaks: no appointment is made for it, and its hours are anybody's."""
+    site, second = territory.sites[moments.place], moments.second
+    yield from ("R19-far", "R20", "R20-late")
+    if site.needs_appointment:
+        yield "R03"
+    is_open = today.day.weekday() < _WEEKEND and (second <= 12 * 3_600 or second >= _REOPENS)
+    if site.is_windowed and not is_open:
+        yield "R04"
+    ends = second + moments.duration
+    others = (one for one in told if one.place != moments.place)
+    if any(one.second < ends and one.second + one.duration > second for one in others):
+        yield "R21-overlap"
 
 
 def _route(territory: Territory, calls: list[Call]) -> list[Call]:

@@ -1,9 +1,10 @@
 """The simulation: days one after the other, events in the order in which they reach the company's systems."""
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
+from itertools import zip_longest
 
 from schemas.reference import Reference
 from streams.errors import UsageError
@@ -14,6 +15,9 @@ from streams.simulator.engagement import Engagement
 from streams.simulator.made import DAY_S, OFFSET_S, Made, Today, local_seconds
 from streams.simulator.market import MarketReports
 from streams.simulator.periods import quarter_of
+from streams.simulator.planted_money import MONEY_PLAYS
+from streams.simulator.planted_visits import LAST_DAY_PLAYS, LATE_PLAYS, VISIT_PLAYS
+from streams.simulator.planting import Label, Planting, Play, Plays
 from streams.simulator.sales import Trade
 from streams.simulator.stories import Effects
 from streams.simulator.targets import targets
@@ -21,6 +25,7 @@ from streams.simulator.visits import FieldWork
 
 COMPANY_ZONE = timezone(timedelta(seconds=OFFSET_S))
 DEFAULT_REPS = 200
+MOST_BREACHES = 50
 EARLIEST, LATEST = date(2000, 1, 1), date(2200, 1, 1)
 
 
@@ -33,12 +38,14 @@ class Plan:
         end: the moment up to which time is made to pass at once.
         seed: another seed is another company.
         reps: size of the company.
+        breaches: how often each breach of a rule is planted in a quarter, by people of their own; 0: not at all.
     """
 
     start: date
     end: datetime
     seed: int = 1
     reps: int = DEFAULT_REPS
+    breaches: int = 0
 
     def __post_init__(self) -> None:
         """Refuse what cannot be simulated.
@@ -48,6 +55,9 @@ class Plan:
         """
         if not SMALLEST <= self.reps <= LARGEST:
             msg = f"a company of {self.reps} reps cannot be simulated: give {SMALLEST} to {LARGEST} with --reps"
+            raise UsageError(msg)
+        if not 0 <= self.breaches <= MOST_BREACHES:
+            msg = f"{self.breaches} breaches of each rule cannot be planted: give 0 to {MOST_BREACHES} with --breaches"
             raise UsageError(msg)
         if not EARLIEST <= self.start <= self.last_day < LATEST:
             msg = f"{self.start} to {self.last_day} cannot be simulated: --from comes first, not before {EARLIEST}"
@@ -88,12 +98,21 @@ class Simulation:
         self._engagement = Engagement(self.company)
         self._market = MarketReports(self.company, self._effects, self.trade)
         self._field = FieldWork(self.company, self._effects)
+        plays = Plays((*_mixed(VISIT_PLAYS, MONEY_PLAYS),), LATE_PLAYS, LAST_DAY_PLAYS)
+        self._planting = Planting(self.company, plan.breaches, plan.start, plays)
         self._later: dict[int, list[Made]] = defaultdict(list)
 
     def references(self, until: date | None = None) -> list[Reference]:
         """Reference rows from the plan's start to its end (or `until`); call plan and targets reach further."""
         start, end = self.plan.start, until or self.plan.last_day
-        return [*references.rows(self.company, start, end), *targets(self.company, self.trade, start, end)]
+        own = references.rows(self.company, start, end)
+        planted = self._planting.rows(start, end)
+        return [*own, *planted, *targets(self.company, self.trade, start, end)]
+
+    def labels(self) -> list[Label]:
+        """What must come of events under the rules, of those that have reached the company by the plan's end."""
+        end = clock(self.plan.end)
+        return [label for label in (*self._field.labels, *self._planting.labels) if label.at < end]
 
     def day(self, day: date) -> list[Made]:
         """What reaches the company on a day, in order; days are asked for one after the other."""
@@ -129,3 +148,10 @@ class Simulation:
             yield from self._field.day(today)
             yield from self._engagement.day(today)
             yield from self._market.day(today)
+            yield from self._planting.day(today)
+
+
+def _mixed(one: Sequence[Play], other: Sequence[Play]) -> Iterator[Play]:
+    """Both in turn, so that every week has some of each."""
+    for pair in zip_longest(one, other):
+        yield from (play for play in pair if play is not None)

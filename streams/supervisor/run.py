@@ -11,13 +11,16 @@ from typing import Any
 
 import structlog
 
-from streams import dead_letters, light_policy, lights_view, migrate, policies
+from agents.progress.calendar import CompanyTime
+from streams import dead_letters, light_policy, lights_view, migrate, policies, quarantine, rule_lifecycle
 from streams.clickhouse import connect
 from streams.errors import PulseError, UnavailableError, UsageError
 from streams.importing import ImportJob
 from streams.importing.plan import prepare
 from streams.settings import Settings
 from streams.shards_view import Progress, ShardsView
+from streams.supervisor import desk
+from streams.supervisor.gateway import Gateway
 from streams.supervisor.imports import Imports, counts
 from streams.supervisor.kafka_topics import ensure_topics
 from streams.supervisor.memory import PeakMemory
@@ -49,6 +52,7 @@ class Options:
     clickhouse_port: int = 8123
     simulation: Ongoing | None = None
     boards: bool = True
+    gateway: bool = True
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,7 @@ class Running:
     metrics_ports: tuple[int, ...]
     simulation: Ongoing | None = None
     boards_url: str | None = None
+    gateway_url: str | None = None
 
 
 class LocalServicesEndedError(PulseError):
@@ -99,6 +104,7 @@ class Run:
         self._logged_s = time.monotonic()
         self._logged = Progress()
         self._page: BoardsPage | None = None
+        self._gateway: Gateway | None = None
 
     def run(self) -> Summary:
         """Do everything and return what was done.
@@ -115,7 +121,7 @@ class Run:
             prepare(job, self._settings)  # a wrong mapping is told before anything is started
         with ExitStack() as stack:
             services = stack.enter_context(open_services(self._settings, self._options.clickhouse_port))
-            settings = services.settings
+            settings = _with_quarantine_key(services.settings)
             _prepare(settings, text, local_kafka="kafka" in services.started)
             view = stack.enter_context(closing(ShardsView(settings)))
             before = self._seen = view.read()
@@ -123,12 +129,14 @@ class Run:
             stack.callback(self._end, pool)
             pool.start()
             self._open_page(settings, stack)
+            self._open_gateway(settings, stack)
             self._wait_until_ready(view, pool, services)
             if not self._stop.requested:
                 self._announce(self._running(settings, services, ports))
             imports, simulating = self._feed(settings, view, pool, services)
             self._finish(pool)
             summary = self._summary(self._read(view).since(before), pool, imports, simulating)
+            summary = replace(summary, alerts=desk.counts(settings))
             return replace(summary, lights=_lights(settings), open_letters=_open_letters(settings))
 
     def _open_page(self, settings: Settings, stack: ExitStack) -> None:
@@ -138,9 +146,17 @@ class Run:
             stack.callback(self._page.stop)
             self._page.start()
 
+    def _open_gateway(self, settings: Settings, stack: ExitStack) -> None:
+        """Take events and commands over HTTP, unless the run ends by itself."""
+        if self._options.gateway and not self._options.exit_when_drained:
+            self._gateway = Gateway(settings, log_folder(settings), self._screen)
+            stack.callback(self._gateway.stop)
+            self._gateway.start()
+
     def _running(self, settings: Settings, services: Services, ports: tuple[int, ...]) -> Running:
         url = self._page.url if self._page else None
-        return Running(settings, services, self._options.workers, ports, self._options.simulation, url)
+        gateway = self._gateway.url if self._gateway else None
+        return Running(settings, services, self._options.workers, ports, self._options.simulation, url, gateway)
 
     def _pool(self, settings: Settings) -> tuple[WorkerPool, tuple[int, ...]]:
         folder = log_folder(settings)
@@ -149,7 +165,7 @@ class Run:
             Worker(index, environment(settings, {"PULSE_METRICS_PORT": str(port)}), folder, self._screen)
             for index, port in enumerate(ports)
         ]
-        return WorkerPool(workers), ports
+        return WorkerPool([*workers, desk.child(settings, folder, self._screen)]), ports
 
     def _wait_until_ready(self, view: ShardsView, pool: WorkerPool, services: Services) -> None:
         shards = view.partitions()
@@ -180,7 +196,7 @@ class Run:
                 progress = self._read(view, " · ".join(filter(None, (imports.status, simulating.status))))
                 if error := imports.error or simulating.error:
                     raise error
-                if leave and not feeding and progress.drained():
+                if leave and not feeding and progress.drained() and desk.drained(settings):
                     break
         finally:
             self._drained_s = time.monotonic()
@@ -196,9 +212,12 @@ class Run:
         pool.look(time.monotonic())
         if self._page is not None:
             self._page.look()
+        if self._gateway is not None:
+            self._gateway.look()
         local = {} if services.local is None else {"services": services.local.pid}
         page = self._page.processes() if self._page is not None else {}
-        self._memory.sample({**pool.processes(), **page, **local})
+        gateway = self._gateway.processes() if self._gateway is not None else {}
+        self._memory.sample({**pool.processes(), **page, **gateway, **local})
 
     def _tick_s(self, imports: Imports, simulating: Simulating) -> float:
         is_busy = imports.is_alive() or simulating.is_busy or self._options.exit_when_drained
@@ -247,8 +266,18 @@ class Run:
         )
 
 
+def _with_quarantine_key(settings: Settings) -> Settings:
+    """Settings with a key to seal what is not let in: the one that is set, or one of the data folder."""
+    if settings.quarantine_key is not None or settings.quarantine_key_file is not None:
+        return settings
+    public = quarantine.local_keys(settings.data)
+    private = public.with_name(quarantine.PRIVATE_FILE)
+    _log.info("what is not let in is sealed; give the private key to compliance", private_key=str(private))
+    return settings.model_copy(update={"quarantine_key_file": public})
+
+
 def _prepare(settings: Settings, policy_text: str, *, local_kafka: bool) -> None:
-    """Topics, tables and the KPI policy."""
+    """Topics, tables, the KPI policy, and rules of compliance where nobody decided on any."""
     if not local_kafka:
         ensure_topics(settings)
     applied = migrate.migrate_database(settings.clickhouse_url, time_zone=settings.time_zone)
@@ -257,7 +286,8 @@ def _prepare(settings: Settings, policy_text: str, *, local_kafka: bool) -> None
     with closing(connect(settings.clickhouse_url)) as client:
         version = policies.publish(client, policy_text)
         light_policy.publish(client, settings.policies)
-    _log.info("KPI policy in force", version=version)
+        rules = rule_lifecycle.publish_example(client, settings.policies, CompanyTime(settings.time_zone))
+    _log.info("KPI policy in force", version=version, rules=rules)
 
 
 def _lights(settings: Settings) -> lights_view.Counts:
@@ -317,6 +347,8 @@ def describe(running: Running) -> Sequence[tuple[str, str]]:
     is_local = "clickhouse" in running.services.started
     where = f" --data {shlex.quote(str(settings.data))}" if is_local else ""
     rows = [] if running.boards_url is None else [("boards", running.boards_url)]
+    if running.gateway_url is not None:
+        rows.append(("gateway", f"{running.gateway_url} (`pulse gateway token{where} …` makes a token)"))
     rows.append(("query", f"pulse sql{where} 'SELECT * FROM kpi_progress_by_node LIMIT 10'"))
     if url is not None and is_local:
         rows.append(("ClickHouse", f"{url.get_secret_value()} (read-only)"))
@@ -341,6 +373,7 @@ def started(running: Running) -> dict[str, Any]:
         "data": str(running.settings.data),
         "clickhouse_reader_url": reader.get_secret_value() if reader else None,
         "boards_url": running.boards_url,
+        "gateway_url": running.gateway_url,
         "metrics_ports": running.metrics_ports,
         "workers": running.workers,
     }

@@ -13,6 +13,8 @@ from streams.supervisor.background import Background
 LABELS = "simulation-labels.json"
 #: A company that `pulse up` fast-forwards through a running quarter within a minute on two cores.
 UP_REPS = 60
+#: Breaches of every rule a quarter, so that there are alerts to see.
+UP_BREACHES = 1
 _log = structlog.get_logger("simulator")
 
 
@@ -37,9 +39,9 @@ def ongoing(*, seed: int, reps: int, speed: float | None, now: datetime) -> Ongo
     """
     start = running_quarter(now)
     if speed is None:
-        return Ongoing(Plan(start, now, seed, reps))
+        return Ongoing(Plan(start, now, seed, reps, UP_BREACHES))
     morning = now.astimezone(COMPANY_ZONE).replace(hour=8, minute=30, second=0, microsecond=0)
-    return Ongoing(Plan(start, min(morning, now), seed, reps), speed)
+    return Ongoing(Plan(start, min(morning, now), seed, reps, UP_BREACHES), speed)
 
 
 class Simulating(Background):

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from streams import cases_view
 from streams.lights_view import Counts
 from streams.shards_view import Progress
 
@@ -32,6 +33,8 @@ class Summary:
     imports: list[dict[str, Any]] = field(default_factory=list)
     lights: Counts = field(default_factory=lambda: Counts({}, {}))
     """Alert lights by colour."""
+    alerts: cases_view.Counts = field(default_factory=lambda: cases_view.Counts({}, {}))
+    """Alerts, and cases that are not closed, by colour."""
 
     @property
     def dead_letters(self) -> int:
@@ -55,6 +58,8 @@ class Summary:
             "dead_letters_open": self.open_letters,
             "held": self.progress.held,
             "reference_rows": self.reference_rows,
+            "alerts": self.alerts.alerts,
+            "cases_open": self.alerts.open,
             "lights": self.lights.running,
             "lights_over": self.lights.over,
             "seconds": round(self.seconds, 3),
@@ -77,9 +82,10 @@ class Summary:
             ("time", f"{self.seconds:.1f} s, {self.events_per_s:,.0f} events/s"),
             ("peak memory", f"{_mib(self.workers_peak_bytes)} workers, {_mib(self.total_peak_bytes)} in all"),
         ]
-        for name, lights in zip(("lights", "lights, over"), self.lights, strict=True):
-            if lights:
-                rows.append((name, ", ".join(f"{count:,} {state}" for state, count in lights.items())))
+        named = zip(("lights", "lights, over", "alerts", "open cases"), (*self.lights, *self.alerts), strict=True)
+        for name, counted in named:
+            if counted:
+                rows.append((name, ", ".join(f"{count:,} {state}" for state, count in counted.items())))
         if self.progress.held:
             rows.append(("waiting", f"{self.progress.held:,} for reference data"))
         if self.restarts:

@@ -15,7 +15,7 @@ def test_boards_are_built_for_the_time_zone_of_the_settings(tmp_path: Path) -> N
     done = pulse("boards", "build", "--out", tmp_path / "boards", PULSE_TIME_ZONE="Asia/Tokyo")
 
     assert done.code == 0, done.err
-    assert done.text == f"12 boards written to {tmp_path / 'boards'}\n"
+    assert done.text == f"16 boards written to {tmp_path / 'boards'}\n"
     texts = [path.read_text("utf-8") for path in (tmp_path / "boards").rglob("*.json")]
     assert {json.loads(text)["timezone"] for text in texts} == {"Asia/Tokyo"}
     assert not any("Asia/Shanghai" in text for text in texts)

@@ -253,7 +253,7 @@ def test_no_value_is_sent_again_as_no_value(client: Client, urls: dict[str, Any]
 def test_a_conflict_names_what_differs(client: Client, here: Here) -> None:
     first = Sale.model_validate({**SALE_FIELDS, "quantity": "3", "amount": "30.5", "recorded_at": NOW})
     table = EVENT_TABLES["sale"]
-    row = (*table.to_row(first), NOW.date(), 1, 2, 1042)
+    row = (*table.to_row(first), NOW.date(), 1, 2, 1042, [])
     client.insert_arrow(table.table, pa.table([[value] for value in row], schema=table.arrow_schema()))
     other = {**SALE_FIELDS, "quantity": "4", "amount": "30.50", "invoice_id": "I-7"}
     refused = letter(json.dumps(other).encode(), 9, step="dedupe", error_class="ConflictError")

@@ -77,7 +77,7 @@ def test_a_signal_ends_everything_in_order(number: signal.Signals, tmp_path: Pat
     running = up("--data", tmp_path / "data", "--workers", 2)
     running.wait_until_started()
     children = running.children()
-    assert len(children) == 3
+    assert len(children) == 4
     assert rows(tmp_path / "data", TOTAL) == [(0, "0", 0)]
     running.signal(number)
     result = running.wait(30)
@@ -92,7 +92,7 @@ def test_no_child_outlives_a_killed_supervisor(tmp_path: Path, up: Callable[...,
     running = up("--data", tmp_path / "data")
     running.wait_until_started()
     children = running.children()
-    assert len(children) == 2
+    assert len(children) == 3
     running.signal(signal.SIGKILL)
     until(lambda: all(map(gone, children)), "the children to end", 15)
     assert rows(tmp_path / "data", TOTAL) == [(0, "0", 0)]

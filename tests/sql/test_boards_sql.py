@@ -339,7 +339,8 @@ def test_health_of_the_pipeline(reading: Client) -> None:
     assert letters == {"letters": 1}
 
 
-def test_alert_rules_run_and_give_one_number(reading: Client) -> None:
+def test_alert_rules_run_and_give_one_number(reading: Client, filled: tuple[Client, BoardData]) -> None:
+    waiting = [one for one in cases_of(filled[1]) if one["colour"] == "red" and one["state"] == "open"]
     found = {alert.uid: reading.query(alert.sql).result_rows for alert in ALERTS}
 
     assert {uid: len(rows) for uid, rows in found.items()} == dict.fromkeys(found, 1)
@@ -349,6 +350,7 @@ def test_alert_rules_run_and_give_one_number(reading: Client) -> None:
         "pulse-lag": 12,
         "pulse-checkpoint-age": 7.5,
         "pulse-dead-letters": 1,
+        "pulse-red-unseen": len(waiting),
     }
 
 
@@ -431,3 +433,153 @@ def test_boards_of_a_company_without_data_break_nothing(database: Client, reader
 
     assert database.query("SELECT count() FROM sales").first_row == (0,)
     assert asyncio.run(ask()) == sum(len(shown.json["panels"]) for shown in chinese)
+
+
+def test_the_compliance_board_counts_alerts_and_cases_as_a_plain_loop(
+    reading: Client, filled: tuple[Client, BoardData]
+) -> None:
+    data = filled[1]
+    alerts = cases_of(data)
+    titles = ("Alerts", "Open cases", "Red cases nobody has seen", "Rule × region")
+    (raised,), (waiting,), (unseen,), matrix = answers(reading, "pulse-compliance-en", *titles)
+
+    def counted(rows: list[dict[str, Any]]) -> dict[str, int]:
+        found = Counter(row["colour"] for row in rows)
+        return {colour: found[colour] for colour in ("red", "amber", "yellow")}
+
+    still = [row for row in alerts if row["state"] != "closed"]
+    assert raised == counted(alerts)
+    assert waiting == counted(still)
+    assert unseen["cases"] == sum(row["colour"] == "red" and row["seen"] is None for row in still)
+    names = {key: node.name_en for key, node in data.nodes.items() if node.level == "region"}
+    for row in matrix:
+        mine = [alert for alert in alerts if alert["rule_id"] == row["rule_id"]]
+        here = {region: [one for one in mine if one["region_id"] == region] for region in names}
+        cells = {
+            names[region]: f"{mine[0]['colour']} {sum(one['state'] != 'closed' for one in found)}" if found else ""
+            for region, found in here.items()
+        }
+        assert orjson.loads(row["regions"]) == cells
+        assert row["all_alerts"] == len(mine)
+    assert [row["rule_id"] for row in matrix] == ["R19-far", "R17", "R20"]
+
+
+def cases_of(data: BoardData) -> list[dict[str, Any]]:
+    assert data.cases is not None
+    return data.cases.alerts
+
+
+def test_a_region_sees_its_own_alerts_alone(reading: Client, filled: tuple[Client, BoardData]) -> None:
+    alerts = cases_of(filled[1])
+    for region in sorted({row["region_id"] for row in alerts}):
+        ((raised,),) = answers(reading, "pulse-compliance-en", "Alerts", node=region)
+        assert sum(raised.values()) == sum(row["region_id"] == region for row in alerts)
+
+
+def test_ages_responses_and_precision_of_the_cases(reading: Client, filled: tuple[Client, BoardData]) -> None:
+    alerts = cases_of(filled[1])
+    titles = ("Open cases by age", "Response times", "Precision by rule, lowest first")
+    ages, response, precision = answers(reading, "pulse-compliance-en", *titles)
+
+    assert sum(row["red"] + row["amber"] + row["yellow"] for row in ages) == sum(
+        row["state"] != "closed" for row in alerts
+    )
+    assert [row["age"] for row in ages] == ["up to 1 h", "up to 1 day", "up to 3 days", "up to 7 days", "longer"]
+    assert all(row["red"] for row in ages)
+    for row in response:
+        mine = [one for one in alerts if one["colour"] == row["level"].split()[0]]
+        seen, done = sum(one["seen"] is not None for one in mine), sum(one["closed"] is not None for one in mine)
+        assert (row["cases"], row["seen"], row["done"]) == (len(mine), seen / len(mine), done / len(mine))
+        assert (row["seen_p50"], row["done_p95"]) == (10 if seen else None, 60 if done else None)
+    for row in precision:
+        mine = [one for one in alerts if one["rule_id"] == row["rule_id"]]
+        valid, wrong = (sum(one["verdict"] == verdict for one in mine) for verdict in ("valid", "false_alarm"))
+        share = valid / (valid + wrong) if valid + wrong else None
+        assert (row["valid"], row["false_alarms"]) == (valid, wrong)
+        assert row["precision"] == (None if share is None else pytest.approx(share, abs=1e-6))
+    assert any(row["false_alarms"] for row in precision)
+
+
+def test_the_map_of_fence_breaches_shows_institutions_and_no_position_of_a_person(
+    reading: Client, filled: tuple[Client, BoardData]
+) -> None:
+    data = filled[1]
+    places = {row.institution_id: row for row in data.quarter.references if isinstance(row, Institution)}
+    far = Counter(row["institution_id"] for row in cases_of(data) if row["rule_id"] == "R19-far")
+    (spots,) = answers(reading, "pulse-compliance-en", "Fence breaches on the map")
+
+    assert {(row["latitude"], row["longitude"], row["breaches"]) for row in spots} == {
+        (places[key].latitude, places[key].longitude, count) for key, count in far.items()
+    }
+
+
+def test_value_given_to_hospitals_is_that_of_a_loop(reading: Client, filled: tuple[Client, BoardData]) -> None:
+    data = filled[1]
+    given: dict[str, Decimal] = defaultdict(Decimal)
+    for event in data.events("activity"):
+        if event["kind"] in {"speaker_fee", "meal", "gift", "donation", "sponsorship"} and event.get("institution_id"):
+            given[event["institution_id"]] += Decimal(event["amount"])
+    (rows,) = answers(
+        reading, "pulse-compliance-en", "Value given per hospital in three years against the credit grades"
+    )
+    names = {row.institution_id: row.name_en for row in data.quarter.references if isinstance(row, Institution)}
+    expected = sorted(given.items(), key=lambda one: (-one[1], one[0]))[:40]
+
+    assert [(row["hospital"], row["value_given"]) for row in rows] == [
+        (names[key], float(value)) for key, value in expected
+    ]
+    for row, (_, value) in zip(rows, expected, strict=True):
+        assert row["grade"].split()[0] == ("amber" if value >= 10_000 else "yellow" if value >= 5_000 else "green")
+        assert row["share"] == pytest.approx(float(value) / 10_000 if value < 10_000 else float(value) / 500_000)
+
+
+def test_a_version_on_trial_is_held_against_the_rules_in_force(
+    reading: Client, filled: tuple[Client, BoardData]
+) -> None:
+    assert filled[1].cases is not None
+    sets: dict[str, set[tuple[str, str]]] = defaultdict(set)
+    for rule_set, rule, event in filled[1].cases.hits:
+        sets[rule_set].add((rule, event))
+    (name,) = set(sets) - {"live"}
+    live = {hit for hit in sets["live"] if hit[0] == "R20"}
+    (row,) = answers(reading, "pulse-compliance-en", "Versions on trial against the rules in force")[0]
+
+    assert row["trial"] == name
+    assert (row["live"], row["on_trial"], row["same"]) == (len(live), len(sets[name]), len(live & sets[name]))
+    assert (row["gained"], row["lost"]) == (len(sets[name] - live), len(live - sets[name]))
+    assert min(row["gained"], row["lost"]) > 0
+
+
+def test_the_case_board_tells_one_alert_whole(reading: Client, filled: tuple[Client, BoardData]) -> None:
+    data = filled[1]
+    closed = next(row for row in cases_of(data) if row["closed"] and row["event_kind"] == "visit")
+    titles = ("What happened", "Evidence: the event that hit", "Why: the rule step by step", "Basis", "Timeline")
+    told, evidence, why, basis, timeline = answers(reading, "pulse-case-en", *titles, case_id=closed["alert_id"])
+    (others,) = answers(reading, "pulse-case-en", "Other cases of the same subject", case_id=closed["alert_id"])
+    visit = next(one for one in data.events("visit") if one["event_id"] == closed["event_id"])
+
+    said = {row["what"]: row["value"] for row in told}
+    assert said["Sentence"] == closed["message_en"]
+    assert said["Representative"].endswith(f" · {closed['rep_id']}")
+    shown = {row["what"]: row["value"] for row in evidence}
+    assert (shown["Event"], shown["Note"], shown["Way"]) == (closed["event_id"], visit["feedback_text"], "Face to face")
+    assert shown["Check-in"] == visit["check_in_at"][:19].replace("T", " ")
+    assert [(row["part"], row["value"]) for row in why] == [
+        ("away_m > far_m", "true"),
+        ("　└ away_m", "8123.4"),
+        ("　　└ distance_m(check_in, institution)", "8130.9"),
+        ("　└ far_m", "500"),
+    ]
+    assert [(row["article"], row["source"]) for row in basis] == [("虚假拜访", "指引 2025")]
+    assert [row["done"] for row in timeline] == ["Raised", "In review", "Closed"]
+    assert timeline[-1]["person"] == "LI · compliance"
+    mine = {row["alert_id"] for row in cases_of(data) if row["subject_id"] == closed["subject_id"]}
+    assert {row["case_id"] for row in others} == mine - {closed["alert_id"]}
+
+
+def test_an_address_of_a_case_must_be_an_identity(reading: Client, filled: tuple[Client, BoardData]) -> None:
+    shown = BOARDS["pulse-case"]
+    newest = filled[1].cases.newest["alert_id"]  # type: ignore[union-attr] # it was filled
+    for wanted, chosen in ((("f" * 32), "f" * 32), ("' OR 1 = 1 --", newest), ("", newest)):
+        found = asyncio.run(Questions(reading, COMPANY_ZONE).chosen(shown, asked(shown, case_id=wanted)))
+        assert found["case_id"]["value"] == chosen

@@ -139,7 +139,7 @@ def sales(seed: int) -> list[Sale]:
 
 def store(client: Client, events: list[Sale]) -> None:
     table = EVENT_TABLES["sale"]
-    rows = [(*table.to_row(event), SHANGHAI.day_of(event.occurred_at), 1, 0, 0) for event in events]
+    rows = [(*table.to_row(event), SHANGHAI.day_of(event.occurred_at), 1, 0, 0, []) for event in events]
     write(client, Block(events={"sale": rows}), 1)
 
 

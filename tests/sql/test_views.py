@@ -23,7 +23,7 @@ def store(client: Client, events: Sequence[Event]) -> None:
     """Insert events of one kind; their company day is their UTC day here."""
     table = EVENT_TABLES[events[0].kind_name]
     schema = table.arrow_schema()
-    rows = [(*table.to_row(event), event.occurred_at.date(), 1, 0, number) for number, event in enumerate(events)]
+    rows = [(*table.to_row(event), event.occurred_at.date(), 1, 0, number, []) for number, event in enumerate(events)]
     arrays = [pa.array(values, type=field.type) for values, field in zip(zip(*rows, strict=True), schema, strict=True)]
     client.insert_arrow(table.table, pa.Table.from_arrays(arrays, schema=schema))
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import light_rows
 import pyarrow as pa
+from board_cases import Cases, store_cases
 from clickhouse_connect.driver.client import Client
 from pydantic import SecretStr
 from simulated_quarter import START, Quarter, quarter
@@ -34,6 +35,7 @@ class BoardData:
         lights: as inserted, by owner and product.
         paths: rep -> team, region, company.
         url: of the writer, where a test sets it.
+        cases: alerts and what people did with them.
     """
 
     quarter: Quarter
@@ -44,6 +46,7 @@ class BoardData:
     nodes: dict[str, OrganisationNode] = field(default_factory=dict)
     reps: dict[str, Rep] = field(default_factory=dict)
     url: SecretStr | None = None
+    cases: Cases | None = None
 
     def events(self, kind: str) -> list[dict[str, Any]]:
         """Events of a kind with their company day as `day`."""
@@ -77,7 +80,8 @@ def fill(client: Client, reps: int = 12) -> BoardData:
     }
     _store_calls(client, made)
     _store_heartbeats(client)
-    return BoardData(made, figures, lights, paths, products, nodes, people)
+    cases = store_cases(client, made, paths)
+    return BoardData(made, figures, lights, paths, products, nodes, people, cases=cases)
 
 
 def _path(rep: Reference, nodes: dict[str, OrganisationNode]) -> tuple[str, str, str]:
@@ -107,7 +111,7 @@ def store(client: Client, kind: str, events: list[dict[str, Any]]) -> None:
     schema = table.arrow_schema()
     models = [EVENT_MODELS[kind].model_validate(event) for event in events]
     rows = [
-        (*table.to_row(model), company_day(event), 1, 0, number)
+        (*table.to_row(model), company_day(event), 1, 0, number, [])
         for number, (model, event) in enumerate(zip(models, events, strict=True))
     ]
     arrays = [pa.array(values, type=part.type) for values, part in zip(zip(*rows, strict=True), schema, strict=True)]

@@ -156,6 +156,8 @@ def background(folder: Path) -> Iterator[Callable[..., Up]]:
             arguments = ("--no-simulate", *arguments)
         if "--boards" not in arguments:
             arguments = ("--no-boards", *arguments)
+        if "--gateway" not in arguments:
+            arguments = ("--no-gateway", *arguments)
         out, err = folder / f"out-{len(started)}", folder / f"err-{len(started)}"
         with out.open("wb") as stdout, err.open("wb") as stderr:
             process = subprocess.Popen(

@@ -7,10 +7,11 @@ import math
 from calendar import isleap
 from collections import Counter, defaultdict
 from collections.abc import Iterable
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 import oracle
 
@@ -78,11 +79,18 @@ def is_valid(visit: "Event", company: "Company") -> bool:
             return False
     site = company.row(Institution, visit["institution_id"], oracle.company_day(visit))
     fix = visit.get("check_in")
-    if fix is None or site.latitude is None:
+    if fix is None or site.latitude is None or not at_work(visit, company):
         return True
     # all positions lie on one meridian
     away = abs(math.radians(float(fix["latitude"]) - site.latitude)) * 6_371_008.8
     return away - float(fix.get("accuracy_m", 0)) <= site.fence_radius_m
+
+
+def at_work(visit: "Event", company: "Company") -> bool:
+    """Between nine and six on a working day: at other times nobody may ask where a representative is."""
+    began = datetime.fromisoformat(visit["check_in_at"]).astimezone(ZoneInfo("Asia/Shanghai"))
+    special = {row.day: row.is_working_day for row in company.references if isinstance(row, CalendarDay)}
+    return time(9) <= began.time() <= time(18) and special.get(began.date(), began.weekday() < 5)
 
 
 def add_visits(result: "Expected", company: "Company", visits: list["Event"], valid: list["Event"]) -> None:

@@ -7,6 +7,8 @@ from agents.compliance.language import compile_expression
 from agents.compliance.nodes import Frame, Node
 from agents.compliance.scope import Parameter, Scope
 from agents.compliance.world import MemoryHistory, References, World
+from agents.intake.directory import Directory
+from agents.intake.locating import Locator
 from agents.progress.calendar import CompanyTime
 from schemas.events import EVENT_MODELS
 from schemas.reference import REFERENCE_MODELS
@@ -79,13 +81,22 @@ def event_of(kind: str, /, **fields: Any) -> Any:
     return EVENT_MODELS[kind].model_validate(EVENTS[kind] | fields)
 
 
+def rows_of() -> dict[str, list[Any]]:
+    return {kind: [REFERENCE_MODELS[kind].model_validate(row) for row in rows] for kind, rows in REFERENCES.items()}
+
+
 def world_of(past: Sequence[Any] = ()) -> World:
-    rows = {kind: [REFERENCE_MODELS[kind].model_validate(row) for row in rows] for kind, rows in REFERENCES.items()}
-    return World(References(rows), MemoryHistory(past), SHANGHAI, LISTS)
+    return World(References(rows_of()), MemoryHistory(past), SHANGHAI, LISTS)
+
+
+def directory_of() -> Directory:
+    return Directory(rows_of())
 
 
 def frame_of(kind: str = "visit", past: Sequence[Any] = (), /, **fields: Any) -> Frame:
-    return Frame(event_of(kind, **fields), world_of(past))
+    event = event_of(kind, **fields)
+    Locator(SHANGHAI).note(event, directory_of())
+    return Frame(event, world_of(past))
 
 
 def compiled(text: str, kind: str = "visit", parameters: Mapping[str, Parameter] | None = None, **named: Node) -> Node:

@@ -6,8 +6,8 @@ Redis and ClickHouse are dictionaries with the same guarantees.
 
 import random
 from collections import defaultdict
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -15,9 +15,13 @@ from typing import Any
 from field_force import Message
 from result_tables import CREDITED, Tables
 
+from agents.compliance.judge import mark_of
+from agents.compliance.rule_book import RuleBook, empty_rule_book
+from agents.compliance.world import References
 from agents.intake.directory import Directory
 from agents.intake.rebuild import ShownFigure
 from agents.intake.shard import Record, StoredEvent
+from agents.intake.touches import Touch, from_text
 from agents.progress.books import CallCount
 from agents.progress.calendar import CompanyTime
 from agents.progress.cells import REP
@@ -26,6 +30,7 @@ from agents.progress.lights_board import Change, Reading, light_id
 from agents.progress.lights_book import LightBook, LightKey
 from agents.progress.outputs import CellRow
 from agents.progress.plan import Plan
+from schemas.alerts import Alert, SubjectKind
 from schemas.lights import LightPolicy
 from schemas.policy import KpiPolicy
 from schemas.reference import Reference
@@ -34,8 +39,10 @@ from streams.engine.checkpoint import OwnedShard, Snapshot, take_snapshot
 from streams.engine.group import Positions
 from streams.engine.opening import Company, Opener
 from streams.engine.store import Commit, Stored
+from streams.engine.stored import StoredRows, TouchKey
+from streams.engine.telling import messages_of
 from streams.settings import Settings
-from streams.topics import NODES, SHARD_TOPICS, shard_of
+from streams.topics import NODES, SHARD_TOPICS, TOUCHES, shard_of
 
 NOW = datetime(2026, 3, 1, 4, tzinfo=UTC)
 CELL_KEY = 7
@@ -51,6 +58,9 @@ class Tableau:
     lights: dict[LightKey, Reading] = field(default_factory=dict)
     light_changes: dict[str, Change] = field(default_factory=dict)
     calls: dict[tuple[str, int, str], tuple[int, int]] = field(default_factory=dict)
+    touches: dict[int, Touch] = field(default_factory=dict)
+    alerts: dict[str, Alert] = field(default_factory=dict)
+    hits: dict[tuple[str, ...], str] = field(default_factory=dict)
 
     def write(self, snapshot: Snapshot, stamp: int) -> None:
         for kind, rows in snapshot.block.events.items():
@@ -66,6 +76,13 @@ class Tableau:
         for rep, month, hcp, calls in snapshot.block.calls:
             if self.calls.get((rep, month, hcp), (0, 0))[0] <= stamp:
                 self.calls[rep, month, hcp] = (stamp, calls)
+        self.touches |= {item.row.touch.identity: item.row.touch for item in snapshot.block.touches}
+        for hit in snapshot.block.hits:
+            event = hit.event
+            key = (hit.rule_set, hit.rule.rule.id, hit.subject_id, event.kind_name, event.rep_id, event.event_id)
+            self.hits[key] = hit.status
+            if hit.alert is not None:
+                self.alerts[hit.alert_id] = hit.alert
         for letter in snapshot.block.letters:
             self.letters[letter.dead_letter_id] = (letter.topic, letter.raw, letter.step, letter.error_class)
 
@@ -151,14 +168,48 @@ class OpenerFromTableau(Opener):
             if light.changes
         }
 
-    def _stored_events(self, number: int) -> Iterator[StoredEvent]:
-        for kind, held in self._tableau.events.items():
-            table = EVENT_TABLES[kind]
-            names = (*table.names, *(column.name for column in table.technical))
-            for (owner, _), row in sorted(held.items()):
-                if shard_of(owner, self.partitions) == number:
-                    values = dict(zip(names, row, strict=True))
-                    yield StoredEvent(kind, table.to_event(values), values["content_hash"])
+    def _stored_rows(self, number: int) -> StoredRows:
+        return RowsOfTableau(self._tableau, lambda key: shard_of(key, self.partitions) == number)
+
+
+class RowsOfTableau(StoredRows):
+    """Reads the dictionaries instead of ClickHouse."""
+
+    def __init__(self, tableau: Tableau, holds: Callable[[str], bool]) -> None:
+        super().__init__(None, holds)  # type: ignore[arg-type] # never asked
+        self._tableau = tableau
+
+    def events(self, kind: str, since: datetime | None = None) -> Iterator[StoredEvent]:
+        table = EVENT_TABLES[kind]
+        names = (*table.names, *(column.name for column in table.technical))
+        for (owner, _), row in sorted(self._tableau.events[kind].items()):
+            if self._holds(owner):
+                values = dict(zip(names, row, strict=True))
+                event = table.to_event(values)
+                event.found(event.findings._replace(breaches=tuple(values["breaches"])))
+                yield StoredEvent(kind, event, values["content_hash"])
+
+    def touches(self, kind: str, subject: SubjectKind, since: datetime) -> Iterator[Touch]:
+        for touch in self._tableau.touches.values():
+            if touch.event.kind_name == kind and touch.subject == subject and self._holds(touch.key):
+                yield touch._replace(event=from_text(kind, touch.text))
+
+    def touch_keys(self) -> Iterator[TouchKey]:
+        for touch in self._tableau.touches.values():
+            if self._holds(touch.key):
+                event = touch.event
+                yield TouchKey(touch.subject, touch.key, event.kind_name, event.owner, event.event_id)
+
+    def marks(self) -> Iterator[int]:
+        for alert in self._tableau.alerts.values():
+            if alert.period_start is not None and self._holds(alert.subject_id):
+                yield mark_of(alert.alert_id)
+
+    def alerts(self) -> Iterator[Alert]:
+        yield from (alert for alert in self._tableau.alerts.values() if self._holds(alert.subject_id))
+
+    def newest(self, table: str, condition: str = "1") -> datetime | None:
+        return NOW
 
 
 class SimulatedEngine:
@@ -172,6 +223,7 @@ class SimulatedEngine:
         seed: of everything that happens by chance.
         now: the clock at the beginning.
         lights: the policy of lights.
+        rules: rules of compliance.
     """
 
     def __init__(
@@ -184,11 +236,13 @@ class SimulatedEngine:
         *,
         now: datetime = NOW,
         lights: LightPolicy | None = None,
+        rules: RuleBook | None = None,
     ) -> None:
         self.rng = random.Random(seed)
         self.now = now
         self.lights = lights or LightPolicy()
         self.plan = Plan(policy)
+        self.rules = rules or empty_rule_book()
         self.partitions = partitions
         self.company = self._company(references, 1)
         self.tableau = Tableau()
@@ -210,7 +264,9 @@ class SimulatedEngine:
             rows[row.kind_name].append(row)
         targets, days = rows["target"], rows["calendar_day"]
         book = LightBook(self.lights, 1, self.plan.policy, targets, days)  # type: ignore[arg-type] # rows of one kind
-        return Company(self.plan, 1, Directory(rows, version), CompanyTime("Asia/Shanghai"), book)
+        directory = Directory(rows, version)
+        time = CompanyTime("Asia/Shanghai")
+        return Company(self.plan, 1, directory, time, book, self.rules, References(rows, directory))
 
     def send(self, topic: str, key: str, value: bytes) -> None:
         """Append to the log."""
@@ -240,8 +296,19 @@ class SimulatedEngine:
         start = shard.offsets[topic]
         records = self.log[topic, number][start : start + most]
         if records:
-            (shard.take_messages if topic == NODES else shard.take)(topic, records, self.now)
+            taking = {NODES: shard.take_messages, TOUCHES: shard.take_touches}.get(topic, shard.take)
+            taking(topic, records, self.now)
+            self._tell(self.owned[number])
         return len(records)
+
+    def _tell(self, owned: OwnedShard) -> None:
+        """Some go out at once, some find no room before the checkpoint."""
+        messages = messages_of(owned.shard.judging.told())
+        room = self.rng.randint(0, len(messages))
+        for message in messages[:room]:
+            self.send(*message)
+        owned.told += messages[:room]
+        owned.untold += messages[room:]
 
     def checkpoint(self, number: int, crash: str | None = None) -> None:
         """One checkpoint, whole, or broken off `before`, `after rows`, or `after messages`."""
@@ -260,8 +327,8 @@ class SimulatedEngine:
         if crash == "after rows":
             self.owned[number] = self.open(number)
             return
-        for key, value in snapshot.messages:
-            self.send(NODES, key, value)
+        for message in snapshot.messages:
+            self.send(*message)
         if crash == "after messages":
             self.owned[number] = self.open(number)
             return
@@ -305,6 +372,15 @@ class SimulatedEngine:
         for owned in self.owned.values():
             owned.shard.adopt(self.company.directory, self.now)
             owned.labels = self.company.labels(self.partitions, "simulated")
+
+    def adopt_rules(self, rules: RuleBook) -> None:
+        """Other rules: every shard reads the past they look back on, and what they concern is told."""
+        self.rules, self.company = rules, replace(self.company, rules=rules)
+        for number, owned in self.owned.items():
+            self.checkpoint(number)
+            owned.shard.judging = self.opener.judged_anew(owned, self.company)
+            self.opener.tell_past(owned)
+            owned.shard.moved = True
 
     def adopt_while_down(self, references: list[Reference], version: int) -> None:
         """Other reference data is published while no worker runs."""

@@ -157,17 +157,26 @@ def test_links_carry_the_owner_and_the_time_range_and_stay_in_the_language() -> 
     }
 
     tail = "?var-${__data.fields.variable}=${__data.fields.owner_id}&${__url_time_range}"
+    case = "?var-case_id=${__data.fields.case_id}&${__url_time_range}"
     assert found == {
         ("zh-CN", "/d/${__data.fields.board}" + tail),
         ("en", "/d/${__data.fields.board}-en" + tail),
+        ("zh-CN", "/d/pulse-case" + case),
+        ("en", "/d/pulse-case-en" + case),
     }
 
 
 def test_the_fields_a_link_needs_are_in_the_answer() -> None:
     for _, panel in panels():
         named = {rule["matcher"]["options"] for rule in panel["fieldConfig"]["overrides"]}
-        if any(part["id"] == "links" for rule in panel["fieldConfig"]["overrides"] for part in rule["properties"]):
-            assert {"board", "variable", "owner_id"} <= named
+        links = [
+            part["value"]
+            for rule in panel["fieldConfig"]["overrides"]
+            for part in rule["properties"]
+            if part["id"] == "links"
+        ]
+        for (link,) in links:
+            assert set(re.findall(r"__data\.fields\.(\w+)", link["url"])) <= named
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -7,6 +7,7 @@ import pytest
 from fake_grafana import TOKEN, State, fake_grafana
 from pydantic import SecretStr
 
+from grafana.boards import BOARDS
 from grafana.client import Grafana
 from grafana.company import POLICIES
 from grafana.publish import data_source_body, publish_all, target_of
@@ -39,7 +40,7 @@ def test_everything_is_made_and_a_second_time_left_alone(server: tuple[str, Stat
 
     assert {line.rpartition(": ")[2] for line in first} == {"created"}
     assert set(state.folders) == {"sfe-pulse", "sfe-pulse-en"}
-    assert len(state.boards) == 12
+    assert len(state.boards) == 2 * len(BOARDS)
     assert {state.places[uid] for uid in state.boards if uid.endswith("-en")} == {"sfe-pulse-en"}
     assert {board["timezone"] for board in state.boards.values()} == {"Asia/Tokyo"}
     assert "Asia/Tokyo" in state.boards["pulse-team"]["panels"][0]["targets"][0]["rawSql"]

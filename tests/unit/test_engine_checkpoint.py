@@ -10,10 +10,11 @@ from test_intake_shard import NOW, sale, shard, take
 from agents.intake.shard import Shard
 from agents.progress.outputs import RollingWindows
 from streams.engine import checkpoint
-from streams.engine.checkpoint import Checkpointer, OwnedShard, Snapshot, held_from_wire, take_snapshot
+from streams.engine.checkpoint import Checkpointer, OwnedShard, Snapshot, take_snapshot
 from streams.engine.limits import DeadLetterLimit
 from streams.engine.sink import Block
 from streams.engine.store import Commit
+from streams.engine.waiting import held_from_wire
 from streams.errors import LostError, UnavailableError
 from streams.metrics import STALE_S, Metrics
 
@@ -136,8 +137,8 @@ def test_the_stamp_of_a_checkpoint_travels_with_its_messages() -> None:
     one = owned()
     one.fresh = 5
     snapshot = take_snapshot(one, 77, NOW)
-    assert {key for key, _ in snapshot.messages} == {"T", "@new_accounts|H1"}
-    assert all(b'"s":77' in value and b'"f":5' in value for _, value in snapshot.messages)
+    assert {key for _, key, _ in snapshot.messages} == {"T", "@new_accounts|H1"}
+    assert all(b'"s":77' in value and b'"f":5' in value for _, _, value in snapshot.messages)
 
 
 def test_held_events_survive_the_store() -> None:

@@ -67,8 +67,8 @@ def test_a_new_event_makes_a_row_with_its_place_and_company_day() -> None:
     one = shard()
     take(one, sale(occurred_at="2026-03-01T16:30:00+00:00"), start=7)
     (row,) = one.output.rows["sale"]
-    assert row[-4] == datetime(2026, 3, 2, tzinfo=UTC).toordinal()  # half past midnight in Shanghai
-    assert row[-2:] == (0, 7)
+    assert row[-5] == datetime(2026, 3, 2, tzinfo=UTC).toordinal()  # half past midnight in Shanghai
+    assert row[-3:] == (0, 7, [])
     assert one.offsets == {"sales": 8}
     assert one.counts == {"accepted:sale": 1}
 
@@ -134,7 +134,7 @@ def test_a_call_plan_counts_in_the_shard_of_its_rep_as_soon_as_it_is_adopted() -
     [
         ({"name": "新名"}, True),
         ({"is_target": True}, False),
-        ({"latitude": 31.0}, False),
+        ({"latitude": 31.0}, True),  # where visits took place was found out when they came
         ({"is_target": True, "effective_from": date(2026, 3, 1)}, False),
         ({"name": "新名", "effective_from": date(2026, 3, 1)}, True),
     ],

@@ -17,6 +17,8 @@ from agents.compliance.scope import Scope
 from agents.compliance.self_test import folded_lists, try_rule
 from agents.compliance.templates import written
 from agents.compliance.world import MemoryHistory, References, World
+from agents.intake.directory import Directory
+from agents.intake.locating import Locator
 from schemas.compliance import NamedList, RuleFile
 from schemas.events import EVENT_MODELS
 from schemas.reference import REFERENCE_MODELS
@@ -55,7 +57,9 @@ def frame(kind: str) -> Frame:
     lists = [NamedList.model_validate({"id": name, "title": {"zh": name, "en": name}, "values": values})
              for name, values in described["lists"].items()]  # fmt: skip
     world = World(References(rows), MemoryHistory(past), SHANGHAI, folded_lists(lists))
-    return Frame(EVENT_MODELS[kind].model_validate(described[kind]), world)
+    event = EVENT_MODELS[kind].model_validate(described[kind])
+    Locator(SHANGHAI).note(event, Directory(rows))
+    return Frame(event, world)
 
 
 def test_there_are_examples() -> None:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from oracle_work import nearest_rank
 
 from agents.intake.directory import Directory
+from agents.intake.locating import Locator
 from agents.progress.calendar import CompanyTime
 from agents.progress.histogram import BINS, bin_of, quantile
 from agents.progress.outputs import CellRow, RollingWindows, changed_rows
@@ -109,6 +110,7 @@ def state(policy: KpiPolicy = POLICY, rows: list[Reference] = REFERENCES, now: d
 
 def enter(one: ProgressState, *events: Event) -> ProgressState:
     for event in events:
+        Locator(one.time).note(event, one.directory)
         one.add_event(event.kind_name, event, one.now_buckets(NOW))
     return one
 

@@ -79,12 +79,13 @@ def test_aggregates_of_the_past(text: str, value: Any) -> None:
         ("present(zone)", False),
         ("present(samples)", False),
         ("present(details)", True),
-        ("present(check_in)", True),
-        ("present(check_out)", False),
         ('otherwise(zone, "nowhere")', "nowhere"),
         ("otherwise(feedback_score, 0)", Decimal("6.1")),
-        ("distance_m(check_in, institution)", Decimal("0.0")),
-        ("distance_m(institution, check_in) == distance_m(check_in, institution)", True),
+        ("outside_fence()", False),
+        ("farther_than(100)", False),
+        ("distance_band()", "0-100 m"),
+        ("accuracy_m()", Decimal("12.5")),
+        ("journey_kmh()", None),
         ("working_day(day)", True),
         ('working_day(date("2026-02-17"))', False),  # a holiday on a Tuesday
         ('working_day(date("2026-02-28"))', True),  # a Saturday that is worked
@@ -162,42 +163,6 @@ def test_the_company_day_begins_at_midnight_in_shanghai() -> None:
 
 
 @pytest.mark.parametrize(
-    ("moment", "there", "accuracy", "speed"),
-    [
-        ("2026-03-04T14:00:00+08:00", 32.2, None, Decimal("111.2")),  # a degree of latitude is 111.195 km
-        ("2026-03-04T14:30:00+08:00", 32.2, None, Decimal("222.4")),
-        (
-            "2026-03-04T14:00:00+08:00",
-            32.2,
-            10_000,
-            Decimal("101.2"),
-        ),  # less the 12.5 m of this fix and the 10 km of that
-        ("2026-03-04T15:00:00+08:00", 31.2, None, Decimal("0.0")),  # both at once at one place
-        ("2026-03-03T14:59:59+08:00", 32.2, None, None),  # more than a day before
-    ],
-)
-def test_speed(moment: str, there: float, accuracy: float | None, speed: Decimal | None) -> None:
-    fix = {"latitude": there, "longitude": 121.4, "accuracy_m": accuracy}
-    before = event_of("visit", event_id="p", occurred_at=moment, check_in_at=moment, check_out_at=None, check_in=fix)
-    assert value_of("speed_kmh(check_in, check_in_at)", "visit", [before]) == speed
-
-
-def test_speed_is_measured_from_the_last_check_in_with_a_position() -> None:
-    def before(number: int, moment: str, latitude: float | None) -> Any:
-        fix = None if latitude is None else {"latitude": latitude, "longitude": 121.4}
-        fields = {"occurred_at": moment, "check_in_at": moment, "check_out_at": None, "check_in": fix}
-        return event_of("visit", event_id=f"p{number}", **fields)
-
-    past = [
-        before(1, "2026-03-04T09:00:00+08:00", 40.0),
-        before(2, "2026-03-04T14:00:00+08:00", 31.3),
-        before(3, "2026-03-04T14:30:00+08:00", None),
-    ]
-    assert value_of("speed_kmh(check_in, check_in_at)", "visit", past) == Decimal("11.1")  # 11.12 km less 12.5 m
-    assert value_of("speed_kmh(check_in, check_in_at)", "visit", past, check_in=None) is None
-
-
-@pytest.mark.parametrize(
     ("fields", "subject", "count"),
     [
         ({"payee_kind": "institution", "payee_id": "I7"}, 'institution="I7"', 1),
@@ -229,7 +194,6 @@ def test_a_list_that_was_taken_away_is_missing() -> None:
 def test_what_a_rule_looks_back_on_is_known() -> None:
     found = compiled("count(visits(today)) > 0 and count(activities(last(30 * days), hcp=hcp_id)) > 0")
     assert found.needs == {Need("visit", "rep", "today"), Need("activity", "hcp", "last(30 * days)")}
-    assert compiled("speed_kmh(check_in, check_in_at)").needs == {Need("visit", "rep", "last(1 * days)")}
 
 
 def test_long_texts_and_lists_cost_steps() -> None:

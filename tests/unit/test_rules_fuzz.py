@@ -22,7 +22,8 @@ PARAMETERS = {"limit": 5, "share": 0.5, "words": ("a", "b"), "sizes": (1, 2.5)}
 NAMED = """
 channel hcp_id zone feedback_score feedback_text check_in_at check_out_at recorded_at day check_in details materials
 companions institution hcp rep institution.country hcp.segment rep.filings institution.reception_windows words sizes
-check_in.latitude check_out.latitude limit share minutes days today this_year amount nonsense v v.hcp_id d d.product_id
+distance_band() accuracy_m() check_out.latitude limit share minutes days today this_year amount nonsense v v.hcp_id d
+d.product_id
 v.feedback_score d.indication visits(today) visits(last(3*days)) visits(this_year,hcp=hcp_id)
 """
 NAMES = NAMED.split()
@@ -70,15 +71,13 @@ words = st.sampled_from(["A", "H1", "高血压", "疗效", "", "phone", "中国"
 pasts = st.sampled_from(
     ["visits(today)", "visits(last(3 * days))", "visits(this_year, hcp=hcp_id)", "sales(this_month)"]
 )
-plain = st.sampled_from(
-    ["feedback_score", "limit", "share", "0", "0.1", "7", "check_in.latitude", "check_out.accuracy_m"]
-)
+plain = st.sampled_from(["feedback_score", "limit", "share", "0", "0.1", "7", "accuracy_m()", "journey_kmh()"])
 
 
 def _numbers(inner: st.SearchStrategy[str], truths: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
     signs = st.sampled_from("+-*/")
     aggregates = st.sampled_from(["sum", "mean", "max", "min", "stddev"])
-    scores = st.sampled_from(["v.feedback_score", "v.check_in.latitude", "v.feedback_score * 2", "count(v.details)"])
+    scores = st.sampled_from(["v.feedback_score", "accuracy_m()", "v.feedback_score * 2", "count(v.details)"])
     return st.one_of(
         st.builds("({} {} {})".format, inner, signs, inner),
         st.builds("({} if {} else {})".format, inner, truths, inner),
@@ -92,8 +91,7 @@ def _numbers(inner: st.SearchStrategy[str], truths: st.SearchStrategy[str]) -> s
         st.builds("similar({}, [v.feedback_text for v in visits(this_year)])".format, texts),
         st.builds("({}) / (1 * days)".format, lengths),
         st.builds("weekday({})".format, days),
-        st.just("speed_kmh(check_in, check_in_at)"),
-        st.just("distance_m(check_in, institution)"),
+        st.sampled_from(["journey_kmh()", "accuracy_m() / 2"]),
     )
 
 
@@ -104,6 +102,7 @@ def _truths(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
     return st.one_of(
         st.builds("({} {} {})".format, inner, st.sampled_from(["and", "or"]), inner),
         st.builds("not ({})".format, inner),
+        st.sampled_from(["outside_fence()", "farther_than(500)"]),
         st.builds("({} if {} else {})".format, inner, inner, inner),
         st.builds("{} {} {}".format, numbers, signs, numbers),
         st.builds("{} < {} <= {}".format, numbers, numbers, numbers),
@@ -121,7 +120,7 @@ def _truths(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
         st.builds("contains_any({}, [{}, {}])".format, texts, words, words),
         st.builds("matches({}, {})".format, texts, st.sampled_from(['"[a-c]+"', '"疗效.?"', '"^A$"'])),
         st.builds(
-            "present({})".format, st.one_of(texts, plain, moments, st.sampled_from(["details", "check_in", "rep"]))
+            "present({})".format, st.one_of(texts, plain, moments, st.sampled_from(["details", "materials", "rep"]))
         ),
         st.builds("working_day({})".format, days),
         st.builds("within(institution.reception_windows, {})".format, moments),

@@ -12,6 +12,8 @@ from rule_world import SHANGHAI
 
 from agents.compliance.nodes import Frame
 from agents.compliance.world import MemoryHistory, References, World
+from agents.intake.directory import Directory
+from agents.intake.locating import CheckIns, Locator
 from schemas.events import EVENT_MODELS
 from streams import compliance_policy
 from streams.simulator.labels import labels
@@ -31,10 +33,15 @@ def judged() -> tuple[dict[str, set[str]], list[tuple[str, dict[str, Any]]], set
         rows[row.kind_name].append(row)
     pack = compliance_policy.load(ROOT / "policies", SHANGHAI)
     history = MemoryHistory()
-    world = World(References(rows), history, SHANGHAI, pack.lists)
+    directory, locator, check_ins = Directory(rows), Locator(SHANGHAI), CheckIns()
+    world = World(References(rows, directory), history, SHANGHAI, pack.lists)
     hits: dict[str, set[str]] = defaultdict(set)
     for kind, fields in raw:
         event = EVENT_MODELS[kind].model_validate(fields)
+        if kind == "visit":
+            moment = SHANGHAI.microseconds(event.check_in_at)
+            before = check_ins.check_in_before(event.rep_id, moment, event.event_id)
+            check_ins.add(event.rep_id, event.event_id, locator.note(event, directory, before).check_in)
         frame = Frame(event, world)
         for entry in pack.entries:
             if entry.compiled.judge(frame) == "hit":

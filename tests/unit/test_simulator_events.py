@@ -238,23 +238,23 @@ def test_activities_stay_within_the_limits(found: Quarter) -> None:
     heard: Counter[tuple[str, str]] = Counter()
     given: Counter[str] = Counter()
     kinds = Counter(activity["kind"] for activity in found.events["activity"])
-    assert kinds["meeting"] == kinds["meal"] > kinds["speaker_fee"] > 0
+    assert kinds["meeting"] > kinds["meal"] > kinds["speaker_fee"] > 0
     assert kinds["gift"] == kinds["sponsorship"] == 0
     for activity in found.events["activity"]:
         amount = cents(activity["amount"]) / 100
         if activity["kind"] == "meal":
-            assert amount / activity["headcount"] < 100
+            assert amount / activity["headcount"] <= 15
             given[activity["institution_id"]] += int(amount)
         elif activity["kind"] == "speaker_fee":
             fees[activity["payee_id"]] += 1
             given[activity["institution_id"]] += int(amount)
-            assert 800 <= amount <= 2000
+            assert 800 <= amount <= 1600
         elif activity["kind"] == "meeting":
             heard.update((one["hcp_id"], activity["topic_text"]) for one in activity["attendees"])
         else:
             assert (activity["kind"], activity["payee_kind"]) == ("donation", "foundation")
     assert max(fees.values()) <= 3
-    assert max(given.values()) < 10_000
+    assert max(given.values()) < 5_000
     assert max(heard.values()) == 1
 
 

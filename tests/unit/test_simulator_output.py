@@ -134,9 +134,9 @@ def test_a_plan_that_is_sent_ends_now() -> None:
 
 
 def test_up_simulates_until_now_and_with_a_speed_from_this_morning() -> None:
-    assert ongoing(seed=1, reps=60, speed=None, now=NOW) == Ongoing(Plan(date(2026, 10, 1), NOW, 1, 60))
+    assert ongoing(seed=1, reps=60, speed=None, now=NOW) == Ongoing(Plan(date(2026, 10, 1), NOW, 1, 60, 1))
     morning = datetime(2026, 11, 24, 8, 30, tzinfo=COMPANY_ZONE)
-    assert ongoing(seed=1, reps=60, speed=30, now=NOW) == Ongoing(Plan(date(2026, 10, 1), morning, 1, 60), 30)
+    assert ongoing(seed=1, reps=60, speed=30, now=NOW) == Ongoing(Plan(date(2026, 10, 1), morning, 1, 60, 1), 30)
     early = datetime(2026, 11, 24, 7, tzinfo=COMPANY_ZONE)
     assert ongoing(seed=1, reps=60, speed=30, now=early).plan.end == early
 

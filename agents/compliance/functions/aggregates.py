@@ -11,7 +11,11 @@ from agents.compliance.functions.registry import CallError, building, constant_o
 from agents.compliance.kinds import CLOCK, DAY, DURATION, MOMENT, NUMBER, TRUTH
 from agents.compliance.logic import kleene
 from agents.compliance.nodes import Frame, Node, folded, node
+from agents.compliance.selections import Answer, Query
+from agents.compliance.series import figure, figures_over, narrowed
 
+_Work = Callable[[list[Any]], Any]
+_OfSum = Callable[[Any, int], Any]
 _PLACES = Decimal(1).scaleb(-12)
 
 
@@ -35,14 +39,35 @@ def _over(argument: Node, work: Callable[[list[Any]], Any]) -> Callable[[Frame],
     return run
 
 
-def _number(name: str, says: str, example: str, work: Callable[[list[Any]], Any]) -> None:
-    """Register an aggregate of a list of numbers."""
+def _number(
+    name: str,
+    says: str,
+    example: str,
+    work: Callable[[list[Any]], Any],
+    of_sum: Callable[[Any, int], Any] | None = None,
+) -> None:
+    """Register an aggregate of a list of numbers; `of_sum` gives the same of their sum and how many there are."""
 
     def build(arguments: Sequence[Node], _options: dict[str, Node]) -> Node:
         _listed(arguments[0], (NUMBER.name,))
+        query = figures_over(arguments[0], needs_value=True) if of_sum is not None else None
+        if query is not None and of_sum is not None:
+            return figure(NUMBER, query, _summed(of_sum), arguments[0])
         return folded(node(NUMBER, _over(arguments[0], work), arguments))
 
     building(name, None, gives=NUMBER, says=says, example=example)(build)
+
+
+def _summed(of_sum: Callable[[Any, int], Any]) -> Answer:
+    def answer(history: Any, query: Query, frame: Frame, key: str, since_us: int, until_us: int) -> Any:
+        frame.spend(1)
+        return of_sum(*history.summed(query, frame, key, since_us, until_us))
+
+    return answer
+
+
+def _mean_of(added: int | Decimal, number: int) -> Decimal | None:
+    return EXACT.divide(added, number) if number else None
 
 
 def _extreme(name: str, says: str, example: str, choose: Callable[[list[Any]], Any]) -> None:
@@ -74,7 +99,17 @@ def _truth(name: str, says: str, example: str, *, decisive: bool) -> None:
 def count(arguments: Sequence[Node], _options: dict[str, Node]) -> Node:
     """How many items a list has."""
     _listed(arguments[0], None)
-    return folded(node(NUMBER, _over(arguments[0], len), arguments))
+    query = figures_over(arguments[0], needs_value=False)
+    if query is not None:
+        return figure(NUMBER, query, _counted, arguments[0])
+    listed = narrowed(arguments[0])
+    return folded(node(NUMBER, _over(listed, len), [listed]))
+
+
+def _counted(history: Any, query: Query, frame: Frame, key: str, since_us: int, until_us: int) -> int:
+    frame.spend(1)
+    found: int = history.counted(query, frame, key, since_us, until_us)
+    return found
 
 
 @building("count_distinct", None, gives=NUMBER, says="how many different ones there are",
@@ -155,8 +190,9 @@ def rounded(value: int | Decimal | float) -> int | Decimal:
     return exact(value) if isinstance(value, float) else value
 
 
-_number("sum", "what they add up to; 0 for none", "sum(s.amount for s in sales(this_quarter))", total)
-_number("mean", "their mean", "mean(v.feedback_score for v in visits(last(30 * days)))", mean)
+_number("sum", "what they add up to; 0 for none", "sum(s.amount for s in sales(this_quarter))", total,
+        lambda added, _: added)  # fmt: skip
+_number("mean", "their mean", "mean(v.feedback_score for v in visits(last(30 * days)))", mean, _mean_of)
 _number("stddev", "their standard deviation (of a sample)", "stddev(s.amount for s in sales(this_year))", stddev)
 _extreme("max", "the greatest", "max(a.amount for a in activities(this_year))", max)
 _extreme("min", "the smallest", "min(v.check_in_at for v in visits(today))", min)

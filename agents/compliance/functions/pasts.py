@@ -8,12 +8,16 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
+from operator import attrgetter
 from typing import Any
 
 from agents.compliance.arithmetic import UNITS
 from agents.compliance.functions.registry import Build, CallError, building, constant_of
 from agents.compliance.kinds import DURATION, NUMBER, TEXT, WINDOW, Kind, list_of, record_of
 from agents.compliance.nodes import Frame, Need, Node, Run, constant, node
+from agents.compliance.places import REP, Place
+from agents.compliance.selections import Look, Query, asked, items_of, split
+from agents.compliance.series import figure, figures_over, narrowed, picked
 from agents.compliance.windows import FARTHEST, Window
 from schemas.events import EVENT_MODELS, EventModel
 
@@ -55,10 +59,12 @@ def _past(plural: str, model: EventModel) -> Build:
 
     def build(arguments: Sequence[Node], options: dict[str, Node]) -> Node:
         window = constant_of(arguments[0], 0)
-        subject, key = _whose(options)
-        made = node(kind, _look(model.kind_name, window, subject, key), [*arguments, *options.values()])
-        need = Need(model.kind_name, subject, window.name)
-        return replace(made, needs=made.needs | {need})
+        place, key = _whose(options)
+        look = Look(model.kind_name, place, window, key)
+        query = items_of(look, split(None, 0), 0, None)
+        made = node(kind, asked(query, picked), [*arguments, *options.values()])
+        need = Need(model.kind_name, place.subject, window.name)
+        return replace(made, needs=made.needs | {need}, selections=frozenset({query.selection}), look=look)
 
     options = dict.fromkeys(_SUBJECTS, TEXT)
     says = f"{plural} of the representative, or of the hcp or institution named"
@@ -66,28 +72,14 @@ def _past(plural: str, model: EventModel) -> Build:
     return build
 
 
-def _whose(options: dict[str, Node]) -> tuple[str, Run]:
+def _whose(options: dict[str, Node]) -> tuple[Place, Run]:
     if len(options) > 1:
         msg = "the past of one subject is asked for: name hcp or institution, not both"
         raise CallError(msg)
     for subject, key in options.items():
-        return subject, key.run
-    return "rep", lambda frame: getattr(frame.event, "rep_id", None)
-
-
-def _look(kind: str, window: Window, subject: str, key: Run) -> Run:
-    def run(frame: Frame) -> list[Any] | None:
-        whose = key(frame)
-        if whose is None:
-            return None
-        event, world = frame.event, frame.world
-        since = window.since_us(frame.moment_us, frame.day, world.time)
-        found = world.history.events(kind, subject, whose, since, frame.moment_us)
-        frame.spend(len(found))
-        own, rep = event.event_id, event.rep_id  # the identity of an event, of one kind: decision 5
-        return [past for past in found if past.event_id != own or past.rep_id != rep]
-
-    return run
+        field = key.text if key.parts or not key.op else key.op.removeprefix(".")
+        return Place(subject, field), key.run
+    return REP, attrgetter("event.rep_id")
 
 
 for _plural, _kind in PASTS.items():
@@ -102,7 +94,11 @@ def per_day(arguments: Sequence[Node], _options: dict[str, Node]) -> Node:
     if item is None or item.model not in EVENT_MODELS.values():
         msg = f"{arguments[0].text} is no list of events: write for example v for v in visits(this_month)"
         raise CallError(msg)
-    get = arguments[0].run
+    query = figures_over(arguments[0], needs_value=False)
+    if query is not None:
+        return figure(list_of(NUMBER), query, _days_of, arguments[0])
+    listed = narrowed(arguments[0], "occurred_at")
+    get = listed.run
 
     def run(frame: Frame) -> list[int] | None:
         events = get(frame)
@@ -110,4 +106,10 @@ def per_day(arguments: Sequence[Node], _options: dict[str, Node]) -> Node:
             return None
         return list(Counter(frame.world.time.day_of(event.occurred_at) for event in events).values())
 
-    return node(list_of(NUMBER), run, arguments)
+    return node(list_of(NUMBER), run, [listed])
+
+
+def _days_of(history: Any, query: Query, frame: Frame, key: str, since_us: int, until_us: int) -> list[int]:
+    frame.spend(1)
+    found: list[int] = history.per_day(query, frame, key, since_us, until_us)
+    return found

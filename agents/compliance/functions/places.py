@@ -1,67 +1,73 @@
-"""Where things happened: distances and the speed between check-ins."""
+"""Where visits took place, as far as it is kept: rules ask for no more than what is stored (R26).
 
-from collections.abc import Sequence
-from dataclasses import replace
-from datetime import timedelta
+So a rule says the same of an event live, on trial and when it is held against the past.
+"""
+
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any
 
-from agents.compliance.functions.registry import building, function
-from agents.compliance.kinds import MOMENT, NUMBER, record_of
-from agents.compliance.nodes import Frame, Need, Node, node
-from agents.progress import derived
-from schemas.base import Position
-from schemas.reference import Institution
-
-PLACE = (record_of(Position), record_of(Institution))
-_DAY_US = 86_400_000_000
-_SECOND = timedelta(seconds=1)
+from agents.compliance.functions.registry import CallError, building, constant_of
+from agents.compliance.kinds import NUMBER, TEXT, TRUTH, Kind
+from agents.compliance.nodes import Frame, Node, node
+from agents.intake.locating import BAND_EDGES_M, BANDS
+from schemas.events import Located
 
 
-@function("distance_m", PLACE, PLACE, gives=NUMBER, says="metres between two places, to a tenth",
-          example="distance_m(check_in, institution)")  # fmt: skip
-def distance_m(one: Any, other: Any) -> Decimal | None:
-    """Metres between two positions or institutions on the sphere; None where an institution has none."""
-    places = (one.latitude, one.longitude, other.latitude, other.longitude)
-    return None if None in places else Decimal(f"{derived.distance_m(*places):.1f}")
+@building("outside_fence", gives=TRUTH, only="visit",
+          says="whether the check-in surely lies outside the fence of the institution; missing where that is not known",
+          example="outside_fence()")  # fmt: skip
+def outside_fence(_arguments: Sequence[Node], _options: dict[str, Node]) -> Node:
+    """Whether the check-in lies outside the fence, even if the fix is off by its accuracy."""
+    return _asked(TRUTH, lambda located: None if located.in_fence is None else not located.in_fence)
 
 
-@building("speed_kmh", (record_of(Position),), (MOMENT,), gives=NUMBER,
-          says="km/h from the representative's check-in before, within a day; both fixes may be off by their accuracy",
-          example="speed_kmh(check_in, check_in_at)")  # fmt: skip
-def speed_kmh(arguments: Sequence[Node], _options: dict[str, Node]) -> Node:
-    """Speed from the previous check-in on site, at least one second before; missing where there is none."""
-    here, when = arguments[0].run, arguments[1].run
-
-    def run(frame: Frame) -> Decimal | None:
-        fix, moment = here(frame), when(frame)
-        if fix is None or moment is None:
-            return None
-        before = _check_in_before(frame, moment)
-        return None if before is None else _speed(before, fix, moment)
-
-    made = node(NUMBER, run, arguments)
-    return replace(made, needs=made.needs | {Need("visit", "rep", "last(1 * days)")})
-
-
-def _check_in_before(frame: Frame, moment: Any) -> Any:
-    event = frame.event
-    until = frame.world.time.microseconds(moment)
-    past = frame.world.history.events("visit", "rep", event.rep_id, until - _DAY_US, until)
-    frame.spend(len(past))
-    own = event.event_id
-    found = None
-    for visit in past:
-        if visit.check_in is None or visit.event_id == own or visit.check_in_at > moment:
-            continue
-        if found is None or visit.check_in_at >= found.check_in_at:
-            found = visit
-    return found
+@building("farther_than", (NUMBER,), gives=TRUTH, only="visit",
+          says=f"whether the check-in surely lies farther from the institution than so many metres: "
+               f"{', '.join(f'{edge}' for edge in BAND_EDGES_M)}",
+          example="farther_than(500)")  # fmt: skip
+def farther_than(arguments: Sequence[Node], _options: dict[str, Node]) -> Node:
+    """Whether the band of distance begins at a length or beyond."""
+    wanted = constant_of(arguments[0], 0)
+    if wanted not in BAND_EDGES_M:
+        offered = ", ".join(str(edge) for edge in BAND_EDGES_M)
+        msg = f"distances are kept in bands, {wanted} is no end of one: take {offered}"
+        raise CallError(msg)
+    beyond = frozenset(name for name, low in BANDS.items() if low >= wanted)
+    return _asked(
+        TRUTH, lambda located: None if located.distance_band is None else located.distance_band in beyond, arguments
+    )
 
 
-def _speed(before: Any, fix: Position, moment: Any) -> Decimal:
-    off = (before.check_in.accuracy_m or 0.0) + (fix.accuracy_m or 0.0)
-    there = before.check_in
-    away = derived.distance_m(there.latitude, there.longitude, fix.latitude, fix.longitude)
-    seconds = max(moment - before.check_in_at, _SECOND).total_seconds()
-    return Decimal(f"{max(away - off, 0.0) / seconds * 3.6:.1f}")
+@building("distance_band", gives=TEXT, only="visit",
+          says="how far the check-in surely lies from the institution, for example 200-500 m",
+          example="distance_band()")  # fmt: skip
+def distance_band(_arguments: Sequence[Node], _options: dict[str, Node]) -> Node:
+    """The band of distance."""
+    return _asked(TEXT, lambda located: located.distance_band)
+
+
+@building("accuracy_m", gives=NUMBER, only="visit",
+          says="radius of the 68 % confidence circle of the check-in, metres", example="accuracy_m()")  # fmt: skip
+def accuracy_m(_arguments: Sequence[Node], _options: dict[str, Node]) -> Node:
+    """The accuracy of the fix."""
+    return _asked(NUMBER, lambda located: _exact(located.accuracy_m))
+
+
+@building("journey_kmh", gives=NUMBER, only="visit",
+          says="least km/h since the check-in before, within a day; both fixes may be off by their accuracy",
+          example="journey_kmh()")  # fmt: skip
+def journey_kmh(_arguments: Sequence[Node], _options: dict[str, Node]) -> Node:
+    """Least speed since the check-in before, as the intake worked it out; missing where there is none."""
+    return _asked(NUMBER, lambda located: _exact(located.journey_kmh))
+
+
+def _asked(kind: Kind, read: Callable[[Located], Any], arguments: Sequence[Node] = ()) -> Node:
+    def run(frame: Frame) -> Any:
+        return read(frame.event.findings.located)
+
+    return node(kind, run, arguments)
+
+
+def _exact(number: float | None) -> Decimal | None:
+    return None if number is None else Decimal(repr(number))

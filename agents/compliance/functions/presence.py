@@ -17,7 +17,7 @@ def present(arguments: Sequence[Node], _options: dict[str, Node]) -> Node:
         value = get(frame)
         return value is not None and value not in ([], ()) and not (isinstance(value, str) and not value.strip())
 
-    return folded(node(TRUTH, run, arguments))
+    return folded(node(TRUTH, run, arguments, is_steady=True))
 
 
 @building("otherwise", None, None, gives=TRUTH, says="the first value, or the second where it is missing",
@@ -34,4 +34,4 @@ def otherwise(arguments: Sequence[Node], _options: dict[str, Node]) -> Node:
         value = first(frame)
         return second(frame) if value is None else value
 
-    return folded(node(kind, run, arguments))
+    return folded(node(kind, run, arguments, is_steady=True))

@@ -39,6 +39,7 @@ class Function:
         build: makes the node.
         options: kinds of arguments given by name.
         example: a call.
+        only: the one kind of event it can be asked of; None: all.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Function:
     build: Build
     example: str
     options: dict[str, Kind] = field(default_factory=dict)
+    only: str | None = None
 
 
 #: All functions by name; filled by the modules of this package.
@@ -59,7 +61,7 @@ def function(name: str, *takes: Taken, gives: Kind, says: str, example: str) -> 
 
     def register(work: Work) -> Work:
         def build(arguments: Sequence[Node], _options: dict[str, Node]) -> Node:
-            return folded(node(gives, _strict([part.run for part in arguments], work), arguments))
+            return folded(node(gives, _strict([part.run for part in arguments], work), arguments, is_steady=True))
 
         FUNCTIONS[name] = Function(name, takes, gives, says, build, example)
         return work
@@ -72,7 +74,8 @@ def asking(name: str, *takes: Taken, gives: Kind, says: str, example: str) -> Ca
 
     def register(work: Work) -> Work:
         def build(arguments: Sequence[Node], _options: dict[str, Node]) -> Node:
-            return node(gives, _strict_with_frame([part.run for part in arguments], work), arguments)
+            run = _strict_with_frame([part.run for part in arguments], work)
+            return node(gives, run, arguments, op=name)
 
         FUNCTIONS[name] = Function(name, takes, gives, says, build, example)
         return work
@@ -81,12 +84,18 @@ def asking(name: str, *takes: Taken, gives: Kind, says: str, example: str) -> Ca
 
 
 def building(
-    name: str, *takes: Taken, gives: Kind, says: str, example: str, options: dict[str, Kind] | None = None
+    name: str,
+    *takes: Taken,
+    gives: Kind,
+    says: str,
+    example: str,
+    options: dict[str, Kind] | None = None,
+    only: str | None = None,
 ) -> Callable[[Build], Build]:
     """Register a function that makes its node itself."""
 
     def register(build: Build) -> Build:
-        FUNCTIONS[name] = Function(name, takes, gives, says, build, example, options or {})
+        FUNCTIONS[name] = Function(name, takes, gives, says, build, example, options or {}, only)
         return build
 
     return register

@@ -298,7 +298,8 @@ function cell({ index, options }, row, url) {
   if (kind === "color-background" && text.colour) return node("td", { class: "cell", title: written }, node("span", { style: `background:${text.colour}` }, written));
   const align = options.custom.align === "right" ? "right" : options.custom.align === "center" && !url ? "center" : "";
   const style = kind === "color-text" && text.colour ? `color:${text.colour}` : "";
-  return node("td", { class: align, style, title: written }, url ? node("a", { href: url }, written) : written);
+  const fold = options.custom.cellOptions?.wrapText ? " fold" : "";
+  return node("td", { class: align + fold, style, title: written }, url ? node("a", { href: url }, written) : written);
 }
 
 function meter(value, options, written) {

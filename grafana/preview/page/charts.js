@@ -326,9 +326,13 @@ export function map(panel, answer, box) {
   const picture = svg("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": panel.title });
   drawGraticule(picture, view, width, height);
   const others = answer.fields.map((field, index) => ({ ...field, index })).filter(({ index }) => index !== lat && index !== lon);
+  const style = panel.options.layers[0].config.style;
+  const weight = column(style.size.field);
+  const most = Math.max(...spots.map((row) => row[weight] ?? 0), 1);
+  const radius = (row) => weight < 0 ? 4 : style.size.min + (style.size.max - style.size.min) * Math.sqrt((row[weight] ?? 0) / most);
   spots.toReversed().forEach((row) => {
     const [left, top] = view.place(row[lon], row[lat]);
-    const spot = svg("circle", { cx: left.toFixed(1), cy: top.toFixed(1), r: 4, fill: "#5B8FF9", "fill-opacity": 0.55 });
+    const spot = svg("circle", { cx: left.toFixed(1), cy: top.toFixed(1), r: radius(row).toFixed(1), fill: style.color.fixed, "fill-opacity": 0.55 });
     spot.addEventListener("pointerenter", (event) => showTip(event, ...others.map(({ name, index }) => {
       const options = optionsOf(panel, name);
       return node("div", {}, node("span", {}, titleOf(name, options)), node("b", {}, whole(shown(row[index], options))));
@@ -336,7 +340,7 @@ export function map(panel, answer, box) {
     spot.addEventListener("pointerleave", hideTip);
     picture.append(spot);
   });
-  nameTowns(picture, spots.map((row) => [row[city], ...view.place(row[lon], row[lat])]), width);
+  nameTowns(picture, spots.map((row) => [row[city], ...view.place(row[lon], row[lat]), row[weight] ?? 1]), width, weight < 0 ? 8 : 18);
   holder.append(picture);
 }
 
@@ -373,18 +377,18 @@ function drawGraticule(picture, view, width, height) {
   }
 }
 
-function nameTowns(picture, spots, width) {
+function nameTowns(picture, spots, width, away) {
   const towns = new Map();
-  for (const [name, left, top] of spots) {
+  for (const [name, left, top, weight] of spots) {
     if (!name) continue;
-    const town = towns.get(name) ?? { count: 0, left: 0, top: 0 };
-    towns.set(name, { count: town.count + 1, left: town.left + left, top: town.top + top });
+    const town = towns.get(name) ?? { count: 0, spots: 0, left: 0, top: 0 };
+    towns.set(name, { count: town.count + weight, spots: town.spots + 1, left: town.left + left, top: town.top + top });
   }
   const taken = [];
   for (const [name, town] of [...towns].sort((one, other) => other[1].count - one[1].count)) {
-    const middle = town.left / town.count, level = town.top / town.count + 4;
+    const middle = town.left / town.spots, level = town.top / town.spots + 4;
     const wide = textWidth(`${name} ${town.count}`) * 1.15;
-    const places = [[middle + 8, level], [middle - wide - 8, level], [middle - wide / 2, level - 14], [middle - wide / 2, level + 14]];
+    const places = [[middle + away, level], [middle - wide - away, level], [middle - wide / 2, level - away - 6], [middle - wide / 2, level + away + 6]];
     const found = places.find(([x, top]) => x > 0 && x + wide < width && !taken.some((other) =>
       Math.abs(other.top - top) < 14 && x < other.x + other.wide && other.x < x + wide));
     if (!found) continue;

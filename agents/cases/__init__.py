@@ -1,0 +1,1 @@
+"""Cases: what people do with alerts. Pure: no clock, no store."""

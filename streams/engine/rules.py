@@ -1,0 +1,181 @@
+"""The rules of a shard: what they counted, and the past they look back on, read from ClickHouse.
+
+The past is not part of a checkpoint. It is what ClickHouse holds of the events the shard has taken, and those are the
+ones in its `seen`: rows of a checkpoint that never stood are left out.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime, timedelta
+from itertools import islice
+from typing import TypeVar
+
+import numpy as np
+import orjson
+
+from agents.compliance.judge import CONCERNED, Judge, Surroundings
+from agents.intake.journeys import Journeys
+from agents.intake.judging import JUDGED, LATENESS, Judging
+from agents.intake.locating import CheckIn
+from agents.intake.seen import Seen, identity_hash
+from agents.intake.shard import Shard, StoredEvent
+from agents.intake.touches import Touch, as_text, touch_identity
+from schemas.alerts import SubjectKind
+from schemas.rows import EVENT_TABLES
+from streams.alert_rows import RuleCount
+from streams.engine.stored import StoredRows, first_moment
+
+T = TypeVar("T")
+
+#: Beginning of the names of fields that hold the last check-ins of a representative.
+CHECK_IN_PREFIX = '["g"'
+#: Beginning of the names of what rules counted.
+COUNT_PREFIX = "r:"
+_AT_ONCE = 5_000
+
+
+def rule_counts(judge: Judge, shard: int, before: Mapping[str, tuple[int, int]]) -> list[RuleCount]:
+    """Counts that are not what they were."""
+    found = []
+    for name, counted in counted_by_rule(judge).items():
+        if before.get(name) != counted:
+            rule_set, _, rule_id = name.partition(":")
+            found.append(RuleCount(rule_set, rule_id, shard, *counted))
+    return found
+
+
+def counted_by_rule(judge: Judge) -> dict[str, tuple[int, int]]:
+    """Hits and events a rule could not be applied to, by rule set and rule."""
+    names = dict.fromkeys(f"{rule_set}:{rule_id}" for _, rule_set, rule_id in judge.counts)
+    return {name: (judge.counts["hit", *_parts(name)], judge.counts["na", *_parts(name)]) for name in names}
+
+
+def _parts(name: str) -> tuple[str, str]:
+    rule_set, _, rule_id = name.partition(":")
+    return rule_set, rule_id
+
+
+def counts_to_wire(judge: Judge) -> dict[str, str]:
+    """Fields of what rules counted."""
+    return {f"{COUNT_PREFIX}{name}": f"{hits},{missing}" for name, (hits, missing) in counted_by_rule(judge).items()}
+
+
+def restore_counts(judge: Judge, meta: Mapping[str, str]) -> None:
+    """Go on counting where a checkpoint was."""
+    for name, text in meta.items():
+        if name.startswith(COUNT_PREFIX):
+            hits, _, missing = text.partition(",")
+            rule = _parts(name.removeprefix(COUNT_PREFIX))
+            judge.counts["hit", *rule], judge.counts["na", *rule] = int(hits), int(missing)
+
+
+def check_in_fields(journeys: Journeys) -> dict[str, bytes]:
+    """The check-ins of representatives that changed; they are forgotten as changed."""
+    changed, journeys.changed = journeys.changed, set()
+    return {check_in_name(rep_id): orjson.dumps([list(one) for one in journeys.of(rep_id)]) for rep_id in changed}
+
+
+def check_in_name(rep_id: str) -> str:
+    """Field of the last check-ins of a representative."""
+    return orjson.dumps(["g", rep_id]).decode()
+
+
+def restore_check_ins(journeys: Journeys, fields: Mapping[str, bytes]) -> None:
+    """Take the check-ins of a checkpoint."""
+    for name, text in fields.items():
+        if name.startswith(CHECK_IN_PREFIX):
+            journeys.take(orjson.loads(name)[1], (CheckIn(*item) for item in orjson.loads(text)))
+
+
+def load_past(judging: Judging, seen: Seen, rows: StoredRows) -> int:
+    """Fill the past with what ClickHouse holds of the taken events, and say how many there were.
+
+    Raises:
+        UnavailableError: ClickHouse does not answer.
+    """
+    past, count = judging.judge.past, 0
+    for kind in sorted(JUDGED):
+        if (since := _since(rows, EVENT_TABLES[kind].table, past.horizon(kind, "rep"))) is not None:
+            for event in _taken(rows.events(kind, since), _event_identity, seen):
+                past.add(event.event, "rep", event.event.rep_id)
+                count += 1
+        for subject in CONCERNED:
+            where = f"subject_kind = '{subject}' AND event_kind = '{kind}'"
+            if (since := _since(rows, "touches", past.horizon(kind, subject), where)) is not None:
+                for touch in _taken(rows.touches(kind, subject, since), _touch_identity, seen):
+                    past.add(touch.event, subject, touch.key)
+                    count += 1
+    return count
+
+
+def _since(rows: StoredRows, table: str, horizon: timedelta | None, condition: str = "1") -> datetime | None:
+    if horizon is None or (newest := rows.newest(table, condition)) is None:
+        return None
+    return first_moment(newest, horizon, LATENESS)
+
+
+def _event_identity(event: StoredEvent) -> int:
+    return identity_hash(event.kind, event.event.owner, event.event.event_id)
+
+
+def _touch_identity(touch: Touch) -> int:
+    return touch.identity
+
+
+def _taken(items: Iterator[T], identity: Callable[[T], int], seen: Seen) -> Iterator[T]:
+    """Those that the shard has taken."""
+    while batch := list(islice(items, _AT_ONCE)):
+        known = seen.find(np.array([identity(item) for item in batch], np.uint64)).tolist()
+        yield from (item for item, content in zip(batch, known, strict=True) if content)
+
+
+def remember_stored(shard: Shard, rows: StoredRows) -> None:
+    """Enter touches and alerts that ClickHouse holds into what the shard has seen."""
+    known = {touch_identity(*name) for name in rows.touch_keys()} | set(rows.marks())
+    numbers = np.array(sorted(known), np.uint64)
+    shard.seen.add(numbers, numbers)
+    shard.output.seen += [(number, number) for number in sorted(known)]
+
+
+def judged_anew(shard: Shard, surroundings: Surroundings, rows: StoredRows) -> Judging:
+    """The same shard's judging with other rules.
+
+    Raises:
+        UnavailableError: ClickHouse does not answer.
+    """
+    before, fresh = shard.judging, Judging(surroundings, shard.seen)
+    load_past(fresh, shard.seen, rows)
+    fresh.take_over(before)
+    return fresh
+
+
+def wants(judge: Judge) -> dict[str, tuple[str, SubjectKind]]:
+    """Events that travel to those they concern: kind and subject, by the name under which that is remembered."""
+    pairs = [(kind, subject) for kind in sorted(JUDGED) for subject in CONCERNED]
+    return {f"{kind}:{subject}": (kind, subject) for kind, subject in pairs if judge.sends(kind, subject)}
+
+
+def tell_past(shard: Shard, told_of: str, rows: StoredRows, *, is_lost: bool = False) -> str:
+    """Let stored events travel to those they concern where rules have come to look back on them.
+
+    Args:
+        shard: the shard of the representatives.
+        told_of: what travelled already.
+        rows: what ClickHouse holds.
+        is_lost: whether nobody knows what travelled: then everything does again, and what never arrived is judged.
+
+    Returns:
+        What travels now.
+    """
+    judge = shard.judging.judge
+    wanted = wants(judge)
+    for name in [name for name in wanted if is_lost or name not in told_of.split(",")]:
+        is_past = not is_lost or (bool(told_of) and name not in told_of.split(","))
+        kind, subject = wanted[name]
+        since = _since(rows, EVENT_TABLES[kind].table, judge.past.horizon(kind, subject) or LATENESS)
+        if since is None:
+            continue
+        for stored in _taken(rows.events(kind, since), _event_identity, shard.seen):
+            keys = [key for of, key in judge.touched(stored.event) if of == subject]
+            text = as_text(stored.event) if keys else b""
+            shard.judging.telling.touches += [Touch(subject, key, stored.event, text, is_past) for key in keys]
+    return ",".join(wanted)
