@@ -29,7 +29,7 @@ from streams.producer import BulkProducer
 from streams.settings import Settings
 from streams.topics import ALERTS
 
-REPS = 200
+REPS = 5_000
 RULES = ("R05", "R24-cap")
 _EVERY = 10
 _POLL_S = 0.01
@@ -38,7 +38,11 @@ _POLL_S = 0.01
 def company(hcps: int) -> list[Reference]:
     """Representatives of one team, a hospital, a product and as many professionals as leave alerts."""
     rows: list[Reference] = [OrganisationNode(node_id="T", name="T", level="team")]
-    rows += [Rep(rep_id=f"R{number}", name=f"R{number}", team_id="T") for number in range(REPS)]
+    filed = ({"filed_from": "2020-01-01"},)
+    rows += [
+        Rep.model_validate({"rep_id": f"R{number}", "name": f"R{number}", "team_id": "T", "filings": filed})
+        for number in range(REPS)
+    ]
     rows += [Hcp(hcp_id=f"D{number}", name=f"D{number}") for number in range(hcps)]
     return [*rows, Institution(institution_id="H", name="医院"), Product(product_id="P", name="药")]
 
@@ -74,7 +78,8 @@ class Sender(threading.Thread):
 
     def _event(self, number: int) -> dict[str, Any]:
         now = datetime.now(UTC).isoformat()
-        event: dict[str, Any] = {"event_id": f"B{number}", "occurred_at": now, "source": "bench", "check_in_at": now}
+        event: dict[str, Any] = {"event_id": f"B{number}", "occurred_at": now, "source": "bench", "channel": "video"}
+        event |= {"check_in_at": now, "check_out_at": now}
         event |= {"rep_id": f"R{number % REPS}", "institution_id": "H"}
         if number % _EVERY == 0:
             self.wanted["R05"] += 1

@@ -2,14 +2,18 @@
 
 python -m bench.rules --policies policies --reps 60 --days 60
 
-First table: every rule of the pack on every event of its kinds, in order of arrival, with the past growing; then all
-rules together by event. Second table: five rules beside a Python function written by hand that gives the same answers,
-and beside `eval` of the rule's text, compiled before and compiled every time. All answers are compared beforehand.
+First table: every rule of the pack on every event of its kinds, in order of arrival, with the past of whole events
+growing. Second table: all rules together by event, over the compact past of a shard and over whole events, in the
+second half of the days; and what the compact past takes. Third table: five rules beside a Python function written by
+hand that gives the same answers, and beside `eval` of the rule's text, compiled before and compiled every time. All
+answers are compared beforehand. What counts is the time of this process on the processor, whoever else is at work.
 """
 
 import argparse
+import gc
 import re
 import time
+import tracemalloc
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from datetime import date, datetime, timedelta
@@ -21,8 +25,10 @@ from typing import Any
 import orjson
 
 from agents.compliance.nodes import Frame
+from agents.compliance.past import Past
+from agents.compliance.places import Place, subjects_of
 from agents.compliance.rules import CompiledRule
-from agents.compliance.world import MemoryHistory, References, World
+from agents.compliance.world import MemoryHistory, References, World, subjects
 from agents.progress.calendar import CompanyTime
 from schemas.events import EVENT_MODELS
 from streams import compliance_policy
@@ -56,7 +62,7 @@ def by_rule(pack: Pack, events: list[Any], world: World, past: MemoryHistory) ->
     """Rule, hits, and seconds for each event of its kinds."""
     spent: dict[str, list[float]] = defaultdict(list)
     hits: dict[str, int] = defaultdict(int)
-    clock = time.perf_counter
+    clock = time.thread_time
     for event in events:
         frame = Frame(event, world)
         for entry in pack.entries:
@@ -70,21 +76,97 @@ def by_rule(pack: Pack, events: list[Any], world: World, past: MemoryHistory) ->
         yield rule_id, hits[rule_id], times
 
 
-def by_event(pack: Pack, events: list[Any], world: World, past: MemoryHistory) -> list[float]:
-    """Seconds for each event, all rules together."""
-    judges: dict[str, list[Callable[[Frame], Any]]] = defaultdict(list)
-    for entry in pack.entries:
-        for kind in entry.rule.scope.events:
-            judges[kind].append(entry.compiled.judge)
-    spent = []
-    for event in events:
-        began = time.perf_counter()
+class Panel:
+    """All rules, each judged for whom it is about: the representative, professionals, institutions."""
+
+    def __init__(self, pack: Pack) -> None:
+        self._judges: dict[tuple[str, str], list[tuple[Place, Callable[[Frame], Any]]]] = defaultdict(list)
+        for entry in pack.entries:
+            for kind in entry.rule.scope.events:
+                place = entry.compiled.place(kind)
+                self._judges[place.subject, kind].append((place, entry.compiled.judge))
+
+    def of_rep(self, event: Any, world: World) -> list[Any]:
+        """What the rules say that look back on the representative, or on nobody."""
         frame = Frame(event, world)
-        for judge in judges[event.kind_name]:
-            judge(frame)
-        spent.append(time.perf_counter() - began)
-        past.add(event)
-    return spent
+        return [judge(frame) for _, judge in self._judges["rep", event.kind_name]]
+
+    def of_others(self, event: Any, world: World) -> list[Any]:
+        """What those say that look back on others, as their shards would: a frame for each of them."""
+        found = []
+        for subject in ("hcp", "institution"):
+            judges = self._judges.get((subject, event.kind_name), ())
+            for key in dict.fromkeys(key for place, _ in judges for key in subjects_of(event, place)):
+                frame = Frame(event, world)
+                frame.person = key
+                found += [judge(frame) for place, judge in judges if key in subjects_of(event, place)]
+        return found
+
+
+#: Seconds for each event: rules about the representative, rules about others, and what it takes to remember the event.
+Spent = list[tuple[float, float, float]]
+
+
+def by_event(panel: Panel, events: list[Any], world: World, add: Callable[[Any], None]) -> tuple[Spent, list[Any]]:
+    """What each event costs, all rules together, and what they said."""
+    spent, said, clock = Spent(), list[Any](), time.thread_time
+    for event in events:
+        began = clock()
+        own = panel.of_rep(event, world)
+        judged = clock()
+        others = panel.of_others(event, world)
+        told = clock()
+        add(event)
+        spent.append((judged - began, told - judged, clock() - told))
+        said.append((own, others))
+    return spent, said
+
+
+def beside_memory(pack: Pack, events: list[Any], worlds: tuple[World, World], adds: tuple[Any, Any]) -> None:
+    """Print what all rules cost over the compact past and over whole events, after a warm-up of half the events."""
+    panel, warm = Panel(pack), len(events) // 2
+    gc.freeze()  # the simulated company stays; looking through it again and again is no cost of the rules
+    (past, said), (memory, again) = (by_event(panel, events, *one) for one in zip(worlds, adds, strict=True))
+    if said != again:
+        msg = "the compact past and whole events differ: the proof is tests/unit/test_past.py"
+        raise SystemExit(msg)
+    names = ("rules about reps", "p99", "about others", "p99", "adding", "whole events", "ratio")
+    print(f"\n{'all rules':<14} {'events':>8}" + "".join(f" {name:>16}" for name in names))
+    kinds = dict.fromkeys(event.kind_name for event in events)
+    for name, wanted in [*((f"any {kind}", {kind}) for kind in kinds), ("any event", set(kinds))]:
+        chosen = [place for place in range(warm, len(events)) if events[place].kind_name in wanted]
+        if not chosen:
+            continue
+        own, others, adding = zip(*(past[place] for place in chosen), strict=True)
+        whole = mean(sum(memory[place][:2]) for place in chosen)
+        ours = mean(own) + mean(others)
+        values = (mean(own), percentile(own, 0.99), mean(others), percentile(others, 0.99), mean(adding), whole)
+        cells = "".join(f" {value * 1e6:>16.2f}" for value in values)
+        print(f"{name:<14} {len(chosen):>8}{cells} {whole / ours:>16.1f}")
+
+
+def bytes_a_visit(pack: Pack, events: list[Any]) -> None:
+    """Print what the compact past takes for the visits alone."""
+    visits = [event for event in events if event.kind_name == "visit"]
+    tracemalloc.start()
+    past = Past(entry.compiled for entry in pack.entries)
+    remember = adding_to(past)
+    for event in visits:
+        remember(event)
+    past.evict(max(CompanyTime.microseconds(event.occurred_at) for event in visits))
+    taken, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    print(f"\nthe past of {len(visits)} visits takes {taken / len(visits):.0f} bytes a visit")
+
+
+def adding_to(past: Past) -> Callable[[Any], None]:
+    """Puts an event into every past it belongs to."""
+
+    def add(event: Any) -> None:
+        for subject, key in subjects(event):
+            past.add(event, subject, key)
+
+    return add
 
 
 # ------------------------------------------------------------- the same by hand
@@ -189,10 +271,10 @@ def timed(way: Callable[[Frame], Any], frames: list[Frame]) -> float:
     """Nanoseconds a frame, median of the rounds."""
     rounds = []
     for _ in range(ROUNDS):
-        began = time.perf_counter()
+        began = time.thread_time()
         for frame in frames:
             way(frame)
-        rounds.append((time.perf_counter() - began) / len(frames) * 1e9)
+        rounds.append((time.thread_time() - began) / len(frames) * 1e9)
     return median(rounds)
 
 
@@ -218,7 +300,7 @@ def main() -> int:
     company_time = CompanyTime("Asia/Shanghai")
     pack = compliance_policy.load(asked.policies, company_time)
     events, references = company(min(asked.reps, MOST_REPS), min(asked.days, MOST_DAYS))
-    past, again = MemoryHistory(), MemoryHistory()
+    past = MemoryHistory()
     world = World(references, past, company_time, pack.lists)
     print(f"{len(events)} events, {len(pack.entries)} rules, microseconds")
     print(f"{'rule':<14} {'events':>8} {'hits':>7} {'mean':>8} {'p99':>8}")
@@ -227,12 +309,13 @@ def main() -> int:
         print(row(rule_id, hits, times))
         every += times
     print(row("a rule", "", every))
-    whole = by_event(pack, events, World(references, again, company_time, pack.lists), again)
-    for kind in dict.fromkeys(event.kind_name for event in events):
-        print(
-            row(f"any {kind}", "", [one for one, event in zip(whole, events, strict=True) if event.kind_name == kind])
-        )
-    print(row("any event", "", whole))
+    compact, again = Past(entry.compiled for entry in pack.entries), MemoryHistory()
+    worlds = (
+        World(references, compact, company_time, pack.lists),
+        World(references, again, company_time, pack.lists),
+    )
+    beside_memory(pack, events, worlds, (adding_to(compact), again.add))
+    bytes_a_visit(pack, events)
     widths = {"rule": 8, "by hand": 8, "eval ready": 11, "eval": 8, "rule/hand": 10, "eval/rule": 10}
     print("\nnanoseconds" + "".join(f" {name:>{width}}" for name, width in widths.items()))
     for rule_id, ours, hand, ready, text in side_by_side(pack, events, world):

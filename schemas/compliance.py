@@ -22,7 +22,8 @@ _IN_CHINESE = {"禁止": "prohibited", "回避": "avoid", "关注": "monitor"}
 COLOURS: dict[str, Colour] = {"prohibited": "red", "avoid": "amber", "monitor": "yellow"}
 #: Test events a rule brings along, of each kind.
 _LEAST_TESTS = 2
-_MOST_LISTED = 10_000
+#: Values of a named list.
+MOST_LISTED = 10_000
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 
 
@@ -162,7 +163,7 @@ class NamedList(Model):
 
     id: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
     title: Title
-    values: Annotated[tuple[Annotated[str, Field(min_length=1, max_length=200)], ...], Field(max_length=_MOST_LISTED)]
+    values: Annotated[tuple[Annotated[str, Field(min_length=1, max_length=200)], ...], Field(max_length=MOST_LISTED)]
 
 
 class ListFile(Model):

@@ -18,8 +18,10 @@ from streams.policies import Mistake, PolicyError
 
 #: Folder of the rules, within that of the policies; the file of named lists in it, and that of what acts at the intake.
 FOLDER, LIST_FILE, INTAKE_FILE = "compliance", "lists.yaml", "intake.yaml"
-_OTHER_FILES = frozenset({LIST_FILE, INTAKE_FILE})
-_FEWEST = "it needs a list `rules`"
+#: Files that hold no rules.
+OTHER_FILES = frozenset({LIST_FILE, INTAKE_FILE})
+_FEWEST, _FEWEST_LISTS = "it needs a list `rules`", "it needs a list `lists`"
+_FEWEST_INTAKE = "it needs `prescription_counting`"
 
 
 @dataclass(frozen=True)
@@ -81,51 +83,113 @@ def load(folder: Path, time: CompanyTime) -> Pack:
         PolicyError: with every mistake and its place.
         UsageError: there is no rule, or a file cannot be read.
     """
+    return parse(read_texts(folder), time, f"{folder / FOLDER}/")
+
+
+def read_texts(folder: Path) -> dict[str, str]:
+    """The files of a policies folder that make its rules, by name.
+
+    Raises:
+        UsageError: there is no rule, or a file cannot be read.
+    """
     paths = sorted((folder / FOLDER).glob("*.yaml"))
-    if not any(path.name not in _OTHER_FILES for path in paths):
+    if not any(path.name not in OTHER_FILES for path in paths):
         msg = f"{folder / FOLDER} has no rules: start where the folder is, or name it in PULSE_POLICIES"
         raise UsageError(msg)
-    reading = _Reading(time)
-    for path in paths:
-        if path.name == LIST_FILE:
-            reading.read_lists(path)
-    for path in paths:
-        if path.name == INTAKE_FILE:
-            reading.read_intake(path)
-        elif path.name != LIST_FILE:
-            reading.read_rules(path)
+    return {path.name: policies.read(path.parent, path.name) for path in paths}
+
+
+def parse(
+    texts: Mapping[str, str],
+    time: CompanyTime,
+    place: str = "",
+    *,
+    known: Mapping[str, frozenset[str]] | None = None,
+    tests: bool = True,
+) -> Pack:
+    """The rules in texts.
+
+    Args:
+        texts: files by name.
+        time: company time, for the test events.
+        place: what stands before the names of the files in messages.
+        known: named lists there are besides those of the texts.
+        tests: whether the test events are looked at as well.
+
+    Raises:
+        PolicyError: with every mistake and its place.
+    """
+    reading = _Reading(time, known or {}, tests=tests)
+    if LIST_FILE in texts:
+        reading.read_lists(texts[LIST_FILE], f"{place}{LIST_FILE}")
+    for name, text in texts.items():
+        if name == INTAKE_FILE:
+            reading.read_intake(text, f"{place}{name}")
+        elif name != LIST_FILE:
+            reading.read_rules(text, f"{place}{name}")
     reading.check_versions()
     if reading.mistakes:
         raise PolicyError(reading.mistakes)
     return Pack(tuple(reading.entries), reading.lists, reading.intake)
 
 
+def listed(texts: Mapping[str, str], place: str = "") -> tuple[NamedList, ...]:
+    """The named lists in texts, as they are written.
+
+    Raises:
+        PolicyError: with every mistake and its place.
+    """
+    if LIST_FILE not in texts:
+        return ()
+    return policies.parse_as(ListFile, texts[LIST_FILE], f"{place}{LIST_FILE}", _FEWEST_LISTS).lists
+
+
+def intake_of(texts: Mapping[str, str], place: str = "") -> IntakePolicy:
+    """What acts at the intake, from texts that have it.
+
+    Raises:
+        PolicyError: with every mistake and its place.
+    """
+    return policies.parse_as(IntakePolicy, texts[INTAKE_FILE], f"{place}{INTAKE_FILE}", _FEWEST_INTAKE)
+
+
+def load_intake(folder: Path) -> IntakePolicy | None:
+    """What acts at the intake alone; None where the policies folder has no text of it.
+
+    Raises:
+        PolicyError: with every mistake and its place.
+    """
+    path = folder / FOLDER / INTAKE_FILE
+    if not path.is_file():
+        return None
+    return intake_of({INTAKE_FILE: policies.read(path.parent, path.name)}, f"{path.parent}/")
+
+
 class _Reading:
     """Reads file after file and gathers what is wrong."""
 
-    def __init__(self, time: CompanyTime) -> None:
+    def __init__(self, time: CompanyTime, known: Mapping[str, frozenset[str]], *, tests: bool) -> None:
         self._time = time
+        self._tests = tests
         self._texts: dict[str, str] = {}
         self._dated: list[tuple[Rule, str, int]] = []
         self.entries: list[Entry] = []
-        self.lists: dict[str, frozenset[str]] = {}
+        self.lists: dict[str, frozenset[str]] = dict(known)
         self.mistakes: list[Mistake] = []
         self.intake: IntakePolicy | None = None
 
-    def read_lists(self, path: Path) -> None:
-        text = policies.read(path.parent, path.name)
+    def read_lists(self, text: str, name: str) -> None:
         try:
-            listed = policies.parse_as(ListFile, text, str(path), "it needs a list `lists`").lists
+            found = policies.parse_as(ListFile, text, name, _FEWEST_LISTS).lists
         except PolicyError as error:
             self.mistakes += error.mistakes
             return
-        self.mistakes += _twice(listed, text, str(path))
-        self.lists = folded_lists(listed)
+        self.mistakes += _twice(found, text, name)
+        self.lists |= folded_lists(found)
 
-    def read_intake(self, path: Path) -> None:
-        text, name = policies.read(path.parent, path.name), str(path)
+    def read_intake(self, text: str, name: str) -> None:
         try:
-            policy = policies.parse_as(IntakePolicy, text, name, "it needs `prescription_counting`")
+            policy = policies.parse_as(IntakePolicy, text, name, _FEWEST_INTAKE)
         except PolicyError as error:
             self.mistakes += error.mistakes
             return
@@ -138,8 +202,7 @@ class _Reading:
         self.mistakes += [policies.mistake_at(text, name, loc, what) for loc, what in wrong]
         self.intake = None if wrong else policy
 
-    def read_rules(self, path: Path) -> None:
-        text, name = policies.read(path.parent, path.name), str(path)
+    def read_rules(self, text: str, name: str) -> None:
         self._texts[name] = text
         try:
             file = policies.parse_as(RuleFile, text, name, _FEWEST)
@@ -160,7 +223,7 @@ class _Reading:
                 self.mistakes.append(Mistake(name, *place, what))
             return
         self.entries.append(Entry(rule, compiled, examples, name, loc))
-        for number, test in enumerate(rule.tests):
+        for number, test in enumerate(rule.tests if self._tests else ()):
             try:
                 frame_of(rule, test, examples, self.lists, self._time)
             except CaseError as error:

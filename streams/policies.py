@@ -181,7 +181,7 @@ def publish(
     if before is not None and before.hash == digest:
         return before.version
     version = before.version + 1 if before else 1
-    row = (policy, version, digest, effective_from or now, now, author or _login(), text)
+    row = (policy, version, digest, effective_from or now, now, author or login(), text)
     with translated():
         client.insert(TABLE, [row], column_names=_COLUMNS)
     _check_alone(client, policy, version)
@@ -288,7 +288,8 @@ def _check_alone(client: Client, policy: str, version: int) -> None:
         raise InvalidError(msg)
 
 
-def _login() -> str:
+def login() -> str:
+    """Who is logged in."""
     try:
         return getpass.getuser()
     except (KeyError, OSError, ImportError):  # a container's user without a name

@@ -37,10 +37,10 @@ def compare(old: KpiPolicy | None, new: KpiPolicy) -> Changes:
     before = {kpi.id: kpi for kpi in old.kpis} if old is not None else {}
     after = {kpi.id: kpi for kpi in new.kpis}
     pairs = {
-        name: tuple(_changes(_fields(before[name]), _fields(kpi))) for name, kpi in after.items() if name in before
+        name: tuple(changes_of(_fields(before[name]), _fields(kpi))) for name, kpi in after.items() if name in before
     }
     if old is not None:
-        pairs = {SETTINGS: tuple(_changes(_settings(old), _settings(new)))} | pairs
+        pairs = {SETTINGS: tuple(changes_of(_settings(old), _settings(new)))} | pairs
     return Changes(
         added=tuple(name for name in after if name not in before),
         removed=tuple(name for name in before if name not in after),
@@ -52,7 +52,7 @@ def compare(old: KpiPolicy | None, new: KpiPolicy) -> Changes:
 def compare_lights(old: LightPolicy | None, new: LightPolicy) -> Changes:
     """The same for two policies of lights: `defaults`, then every KPI with rules of its own."""
     before, after = _written(old) if old is not None else {}, _written(new)
-    pairs = {name: tuple(_changes(before[name], fields)) for name, fields in after.items() if name in before}
+    pairs = {name: tuple(changes_of(before[name], fields)) for name, fields in after.items() if name in before}
     return Changes(
         added=tuple(name for name in after if name not in before),
         removed=tuple(name for name in before if name not in after),
@@ -64,10 +64,11 @@ def compare_lights(old: LightPolicy | None, new: LightPolicy) -> Changes:
 def _written(policy: LightPolicy) -> dict[str, dict[str, Any]]:
     """What stands in the text: only the fields that are written, nested ones with a dotted name."""
     rules: dict[str, LightRules] = {"defaults": policy.defaults, **policy.kpis}
-    return {name: dict(_flat(own.model_dump(mode="json", exclude_unset=True), "")) for name, own in rules.items()}
+    return {name: dict(flat(own.model_dump(mode="json", exclude_unset=True), "")) for name, own in rules.items()}
 
 
-def _changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[Change]:
+def changes_of(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[Change]:
+    """Fields that say something else."""
     for name in dict.fromkeys([*before, *after]):
         if before.get(name) != after.get(name):
             yield Change(name, before.get(name), after.get(name))
@@ -79,7 +80,7 @@ def _fields(kpi: Kpi) -> dict[str, Any]:
     content["periods"] = [
         f"rolling {period.length} {period.unit}" if isinstance(period, Rolling) else period for period in kpi.periods
     ]
-    return dict(_flat(content, ""))
+    return dict(flat(content, ""))
 
 
 def _settings(policy: KpiPolicy) -> dict[str, Any]:
@@ -87,7 +88,7 @@ def _settings(policy: KpiPolicy) -> dict[str, Any]:
     content = _named(policy.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"kpis"}))
     if policy.calls is not None:
         content["calls"] = policy.calls.name
-    return dict(_flat(content, ""))
+    return dict(flat(content, ""))
 
 
 def _named(content: Any) -> Any:
@@ -100,9 +101,10 @@ def _named(content: Any) -> Any:
     return named | {"only": named["only"]["name"]} if "only" in named else named
 
 
-def _flat(content: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+def flat(content: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+    """Every field that says something, nested ones with a dotted name."""
     for name, value in content.items():
         if isinstance(value, dict) and value:
-            yield from _flat(value, f"{prefix}{name}.")
+            yield from flat(value, f"{prefix}{name}.")
         elif value not in ({}, []):
             yield f"{prefix}{name}", value

@@ -4,8 +4,10 @@ A worker knows the public key alone: what it has sealed it cannot read again, an
 """
 
 import os
+import zlib
 from base64 import b64decode, b64encode
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -27,6 +29,8 @@ from streams.topics import QUARANTINE
 PRIVATE_FILE, PUBLIC_FILE = "quarantine.key", "quarantine.pub"
 _TIMEOUT_S = 10.0
 _KEY_BYTES = 32
+#: What fits into a message beside the rest.
+_MOST_SEALED = 900_000
 
 
 class Sealer:
@@ -48,8 +52,11 @@ class Sealer:
         return self._box is not None
 
     def seal(self, raw: bytes) -> str | None:
-        """The content in a sealed box, base64; None without a key."""
-        return None if self._box is None else b64encode(self._box.encrypt(raw)).decode()
+        """The content, compressed, in a sealed box, base64; None without a key, and where Kafka would not take it."""
+        if self._box is None:
+            return None
+        sealed = b64encode(self._box.encrypt(zlib.compress(raw))).decode()
+        return sealed if len(sealed) <= _MOST_SEALED else None
 
     def message(self, stopped: Stopped) -> QuarantinedEvent:
         """A message that was not let in, as it goes to the topic `quarantine`."""
@@ -120,14 +127,12 @@ def opened(event: QuarantinedEvent, private: Path) -> bytes:
         InvalidError: the content was sealed for another key, changed, or not kept.
     """
     if event.sealed is None:
-        msg = (
-            f"{event.quarantine_id} has no content: the worker had no PULSE_QUARANTINE_KEY; ask the sender by its hash"
-        )
+        msg = f"{event.quarantine_id} was not kept, for want of a key or for its size: ask the sender"
         raise InvalidError(msg)
     box = SealedBox(PrivateKey(_key_bytes(_read(private, "--private-key"), str(private))))
     try:
-        return bytes(box.decrypt(b64decode(event.sealed)))
-    except (CryptoError, ValueError):
+        return zlib.decompress(box.decrypt(b64decode(event.sealed)))
+    except (CryptoError, ValueError, zlib.error):
         msg = f"{private} does not open {event.quarantine_id}: it was sealed for another key"
         raise InvalidError(msg) from None
 
@@ -172,13 +177,9 @@ def _messages(consumer: Consumer) -> Iterator[QuarantinedEvent]:
             if message is None or message.error() is not None:
                 msg = f"the broker did not send {QUARANTINE}[{number}] up to {high}: try again"
                 raise UnavailableError(msg)
-            try:
+            with suppress(ValidationError):  # somebody else than a worker wrote here
                 yield QuarantinedEvent.model_validate_json(message.value() or b"")
-            except ValidationError:
-                continue  # nobody but a worker writes here
-            finally:
-                is_last = message.offset() >= high - 1
-            if is_last:
+            if message.offset() >= high - 1:
                 break
 
 

@@ -35,6 +35,7 @@ from streams.errors import PulseError, UnavailableError, UsageError
 from streams.light_book import SeasonKeeper, load_book
 from streams.metrics import Metrics
 from streams.producer import BulkProducer
+from streams.quarantine import Sealer, public_key
 from streams.settings import Settings
 from streams.supervisor.kafka_topics import ensure_topics
 from streams.topics import SHARD_TOPICS
@@ -54,6 +55,21 @@ class _ServicesOnly(BootStrategy):  # type: ignore[misc] # faust has no types
 
     enable_kafka_consumer = False
     enable_web = False
+
+
+def _sealer(settings: Settings) -> Sealer:
+    """What seals content that is not let in.
+
+    Raises:
+        UsageError: the key that is set is none.
+    """
+    sealer = Sealer(public_key(settings))
+    if not sealer.keeps:
+        log.warning(
+            "no key for the quarantine: of what is not let in only the hash is kept",
+            hint="set PULSE_QUARANTINE_KEY or PULSE_QUARANTINE_KEY_FILE, see pulse quarantine keygen",
+        )
+    return sealer
 
 
 class EngineService(Service):  # type: ignore[misc] # mode has no types
@@ -98,6 +114,7 @@ class EngineService(Service):  # type: ignore[misc] # mode has no types
                 lost=self._intake.holding.lose,
                 committed=self._intake.commit_offsets,
                 standstill=self._intake.holding.standstill,
+                sealer=_sealer(settings),
             )
         )
         self._health = HealthServer(self._metrics, settings.metrics_port)

@@ -53,12 +53,34 @@ def _day_plus(day: Any, length: timedelta) -> Any:
     return day + length
 
 
+#: Whole numbers below this are added as they are: their sum has no more digits than there are.
+_SMALL = 10 ** (DIGITS // 2)
+
+
+def _plus(one: int | Decimal, two: int | Decimal) -> int | Decimal:
+    if type(one) is int and type(two) is int and -_SMALL < one < _SMALL and -_SMALL < two < _SMALL:
+        return one + two
+    return EXACT.add(one, two)
+
+
+def _minus(one: int | Decimal, two: int | Decimal) -> int | Decimal:
+    if type(one) is int and type(two) is int and -_SMALL < one < _SMALL and -_SMALL < two < _SMALL:
+        return one - two
+    return EXACT.subtract(one, two)
+
+
+def _product(one: int | Decimal, two: int | Decimal) -> int | Decimal:
+    if type(one) is int and type(two) is int and -_SMALL < one < _SMALL and -_SMALL < two < _SMALL:
+        return one * two
+    return EXACT.multiply(one, two)
+
+
 _Operation = Callable[[Any, Any], Any]
 #: What there is: sign, kind left, kind right -> kind of the result and how it is worked out.
 OPERATIONS: dict[tuple[str, str, str], tuple[Kind, _Operation]] = {
-    ("+", NUMBER.name, NUMBER.name): (NUMBER, EXACT.add),
-    ("-", NUMBER.name, NUMBER.name): (NUMBER, EXACT.subtract),
-    ("*", NUMBER.name, NUMBER.name): (NUMBER, EXACT.multiply),
+    ("+", NUMBER.name, NUMBER.name): (NUMBER, _plus),
+    ("-", NUMBER.name, NUMBER.name): (NUMBER, _minus),
+    ("*", NUMBER.name, NUMBER.name): (NUMBER, _product),
     ("/", NUMBER.name, NUMBER.name): (NUMBER, EXACT.divide),
     ("+", DURATION.name, DURATION.name): (DURATION, _add),
     ("-", DURATION.name, DURATION.name): (DURATION, _subtract),

@@ -4,8 +4,10 @@ from datetime import timedelta
 from typing import Any
 
 from agents.compliance.arithmetic import EXACT
+from agents.compliance.kinds import MOMENT, kind_of
 from agents.compliance.lines import Items, Line, Sums
 from agents.compliance.selections import Selection, Slots
+from schemas.events import EVENT_MODELS
 
 _MICROSECOND = timedelta(microseconds=1)
 _PLACES, _MILLION = 6, 1_000_000
@@ -111,6 +113,8 @@ class ItemStore(Store):
         super().__init__(selection, reach)
         self._make = None if selection.fields is None else _record(selection.kind, selection.fields)
         self._shared: dict[Any, Any] = {}
+        annotations = [EVENT_MODELS[selection.kind].model_fields[field].annotation for field in selection.fields or ()]
+        self._shares = not any(kind_of(annotation) == MOMENT for annotation in annotations)
 
     def _line(self) -> Line:
         return Items()
@@ -122,7 +126,9 @@ class ItemStore(Store):
         fields, make = self.selection.fields, self._make
         if fields is None or make is None:
             return _without_positions(event)
-        values = tuple(getattr(event, field) for field in fields)
+        values = tuple([getattr(event, field) for field in fields])
+        if not self._shares:  # no two events have the same moments
+            return make(*values)
         record = self._shared.get(values)
         if record is None:
             if len(self._shared) >= _MOST_SHARED:

@@ -25,8 +25,8 @@ from agents.compliance.kinds import (
     list_of,
     record_of,
 )
-from agents.compliance.nodes import Node, constant, item_bit, node
-from agents.compliance.places import PERSON, names_persons
+from agents.compliance.nodes import Frame, Node, constant, item_bit, node
+from agents.compliance.places import PERSON, names_persons, walk
 from agents.compliance.scope import (
     NOT_KEPT,
     NOT_KEPT_HINT,
@@ -37,6 +37,7 @@ from agents.compliance.scope import (
     if_missing,
     names_of,
 )
+from agents.compliance.selections import SLOTS
 from agents.compliance.syntax import Source
 from agents.compliance.windows import WINDOWS
 from schemas.base import Model
@@ -78,7 +79,7 @@ class _Reader:
     def __init__(self, source: Source, scope: Scope) -> None:
         self._source, self._scope = source, scope
         self._model: type[Model] = EVENT_MODELS[scope.event_kind]
-        self._loops: list[tuple[str, Kind]] = []
+        self._loops: list[tuple[str, Kind, bool]] = []
 
     def read(self, part: ast.expr) -> Node:
         """The node of a part."""
@@ -124,7 +125,7 @@ class _Reader:
 
     def _read_name(self, part: ast.Name) -> Node:
         name, scope = part.id, self._scope
-        for depth, (variable, kind) in enumerate(self._loops):
+        for depth, (variable, kind, _) in enumerate(self._loops):
             if name == variable:
                 return Node(kind, name, series.reader(depth), reads=item_bit(depth), op="item")
         if name in scope.named:
@@ -158,7 +159,7 @@ class _Reader:
             raise self._source.error(part, f"{name} {NOT_KEPT_HINT}")
         if name in fields:
             kind = kind_of(fields[name].annotation)
-            return Node(kind, name, field_run(self._model, name, None), op=f".{name}")
+            return Node(kind, name, field_run(self._model, name, _the_event, "event"), op=f".{name}")
         key = REFERENCE_OF_FIELD.get(name)
         if key is not None and key in fields:
             kind = record_of(REFERENCE_MODELS[name])
@@ -184,8 +185,17 @@ class _Reader:
         if part.attr in NOT_KEPT:
             raise self._source.error(part, f"{part.attr} {NOT_KEPT_HINT}")
         kind = kind_of(model.model_fields[part.attr].annotation)
-        read = field_run(model, part.attr, record.run)
+        read = field_run(model, part.attr, record.run, self._slot_of(record))
         return node(kind, read, [record], if_missing(record), is_steady=True, op=f".{part.attr}")
+
+    def _slot_of(self, record: Node) -> str | None:
+        """Where a frame holds a record, if it is an item that is never missing."""
+        if record.op != "item":
+            return None
+        depth, is_sure = next(
+            (depth, is_sure) for depth, (name, _, is_sure) in enumerate(self._loops) if name == record.text
+        )
+        return SLOTS[depth] if is_sure else None
 
     # ------------------------------------------------------------- operators
 
@@ -272,9 +282,9 @@ class _Reader:
         if source.kind.item is None:
             raise self._source.error(loop.iter, f"{source.text} is a {source.kind}, no list")
         name = loop.target.id
-        if name in names_of(self._scope) or name in FUNCTIONS or name in {taken for taken, _ in self._loops}:
+        if name in names_of(self._scope) or name in FUNCTIONS or name in {taken for taken, _, _ in self._loops}:
             raise self._source.error(loop.target, f"{name} is taken: name the item otherwise, for example x")
-        self._loops.append((name, source.kind.item))
+        self._loops.append((name, source.kind.item, not _is_made(source)))
         try:
             kept = self._truth(loop.ifs[0]) if loop.ifs else None
             element = self.read(part.elt)
@@ -340,6 +350,15 @@ class _Reader:
         if arguments[0].value not in self._scope.lists:
             offered = ", ".join(sorted(self._scope.lists)) or "none"
             raise self._source.error(part.args[0], f"there is no list {arguments[0].value!r}: there is {offered}")
+
+
+def _the_event(frame: Frame) -> object:
+    return frame.event
+
+
+def _is_made(source: Node) -> bool:
+    """Whether a list was made by a loop and may have gaps; lists of events and of their records have none."""
+    return any(part.loop is not None or part.op == "each" for part in walk(source))
 
 
 #: How what is refused is called.

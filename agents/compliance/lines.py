@@ -5,7 +5,7 @@ from bisect import bisect_left, bisect_right
 from typing import Any
 
 #: Beyond this many, a piece of memory is searched as a whole.
-_FEW = 16
+FEW = 16
 _BYTES = 8
 
 
@@ -44,7 +44,7 @@ class Line:
     def places_of(self, owner: int, low: int, high: int) -> list[int]:
         """Where an event stands in a stretch of the line; nearly always nowhere."""
         part = self.owners[low:high]
-        if high - low > _FEW and part.tobytes().find(owner.to_bytes(_BYTES, "little", signed=True)) < 0:
+        if high - low > FEW and part.tobytes().find(owner.to_bytes(_BYTES, "little", signed=True)) < 0:
             return []  # no such bytes at all, at whatever place
         return [low + place for place, found in enumerate(part) if found == owner] if owner in part else []
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 #: Steps one rule may take for one event: items looked at in lists and in the past, and what long texts cost.
 STEPS = 100_000
 _UNREAD = object()
+_QUARTER_HOUR_US = 900_000_000
 #: What a value hangs on: the event and what is known beside it; an item of a loop has the bit of its depth.
 FRAME = 1
 #: Of named parts; one for each time a rule is compiled.
@@ -44,8 +45,8 @@ class Frame:
 
     def __init__(self, event: Any, world: "World") -> None:
         self.event, self.world = event, world
-        self.day = date.fromordinal(world.time.day_of(event.occurred_at))
-        self.moment_us = world.time.microseconds(event.occurred_at)
+        self.moment_us = moment_us = world.time.microseconds(event.occurred_at)
+        self.day = date.fromordinal(world.time.day_of_quarter_hour(moment_us // _QUARTER_HOUR_US))
         self.item0: Any = None
         self.item1: Any = None
         self.item2: Any = None

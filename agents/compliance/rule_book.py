@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import date
 
 from agents.compliance.rules import CompiledRule
+from schemas.intake_policy import IntakePolicy
 
 #: Name of the rule set that raises alerts.
 LIVE = "live"
@@ -56,6 +57,7 @@ class RuleBook:
         shadows: versions on trial: what they hit is written down, and nothing else.
         lists: named lists, folded.
         snoozes: what is silent.
+        intake: what acts at the intake: R06 and R26.
     """
 
     version: int
@@ -63,6 +65,7 @@ class RuleBook:
     shadows: tuple[RuleSet, ...] = ()
     lists: Mapping[str, frozenset[str]] = field(default_factory=dict)
     snoozes: tuple[Snooze, ...] = ()
+    intake: IntakePolicy | None = None
 
 
 def empty_rule_book() -> RuleBook:

@@ -124,11 +124,11 @@ class CompiledRule:
         A rule about persons is judged for the frame's; without one for each professional the event names, up to the
         first that is hit.
         """
-        if self._by_person and frame.person is None and frame.event.kind_name in self._by_person:
-            return self._judge_each(frame)
         run = self._runs.get(frame.event.kind_name)
         if run is None or not self._first <= frame.day <= self._last:
             return MISS
+        if self._by_person and frame.person is None and frame.event.kind_name in self._by_person:
+            return self._judge_each(frame)
         if self._roles:
             rep = frame.row("rep", "rep_id")
             if rep is None:
@@ -136,7 +136,8 @@ class CompiledRule:
             if rep.role not in self._roles:
                 return MISS
         frame.left = STEPS
-        frame.named.clear()  # what is remembered costs nothing: asked twice, a rule must run out of steps twice
+        if frame.named:
+            frame.named.clear()  # what is remembered costs nothing: asked twice, a rule must run out of steps twice
         try:
             found = run(frame)
         except ExhaustedError:

@@ -43,14 +43,20 @@ class Scope:
     lists: frozenset[str] = _NO_LISTS
 
 
-def field_run(model: type[Model], name: str, get: Run | None) -> Run:
-    """Reads a field of the event, or of the record `get` reads; binary numbers as they are written."""
+def field_run(model: type[Model], name: str, get: Run, slot: str | None = None) -> Run:
+    """Reads a field of the event or of a record; binary numbers as they are written.
+
+    Args:
+        model: of the event or record.
+        name: of the field.
+        get: gives the record.
+        slot: where the frame holds it, if it is always there; read straight it takes a third of the time.
+    """
     read = attrgetter(name)
     is_float = holds_float(model.model_fields[name].annotation)
-    if get is None and not is_float:
-        return lambda frame: read(frame.event)
-    if get is None:
-        return lambda frame: None if (value := read(frame.event)) is None else exact(value)
+    if slot is not None:
+        straight = attrgetter(f"{slot}.{name}")
+        return _exactly(straight) if is_float else straight
 
     def run(frame: Any) -> Any:
         record = get(frame)
@@ -58,6 +64,10 @@ def field_run(model: type[Model], name: str, get: Run | None) -> Run:
         return exact(value) if isinstance(value, float) else value
 
     return run
+
+
+def _exactly(read: Run) -> Run:
+    return lambda frame: None if (value := read(frame)) is None else exact(value)
 
 
 def names_of(scope: Scope) -> dict[str, str]:

@@ -48,7 +48,7 @@ def each(depth: int, source: Node, kept: Node | None, element: Node, *, is_item:
     account = _account(SLOTS[depth], source, kept, element)
     made = None if is_item else element.run
     run = (_outer if depth == 0 else _inner(SLOTS[depth]))(source.run, kept.run if kept else None, made)
-    return node(list_of(element.kind), run, parts, account)
+    return node(list_of(element.kind), run, parts, account, op="each")
 
 
 def _each_past(loop: Loop, look: Look, fields: tuple[str, ...] | None = None) -> Node:

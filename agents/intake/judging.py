@@ -5,23 +5,29 @@ is taken. What it hits is told at once, unless the same events in another order 
 """
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from agents.compliance.judge import Hit, Judge, Surroundings
+from agents.compliance.judge import Hit, Judge, Surroundings, mark_of
 from agents.compliance.rule_book import empty_rule_book
 from agents.compliance.world import References
 from agents.intake.directory import Directory
+from agents.intake.guard import Guard, Quarantined
 from agents.intake.journeys import Journeys
 from agents.intake.locating import CheckIn, Locator
+from agents.intake.quarantine import alert_of_position
 from agents.intake.seen import Seen
 from agents.intake.touches import Touch, TouchRow, as_text
-from agents.progress.calendar import CompanyTime
+from agents.progress.calendar import EPOCH, CompanyTime
 from schemas.alerts import Alert
 from schemas.events import EVENT_MODELS
+from schemas.intake_policy import Withheld
 
+#: Events that come later than this may find a shorter past.
+LATENESS = timedelta(days=31)
+_EVICT_EVERY = 20_000
 #: Kinds of events that rules look at.
 JUDGED = frozenset(kind for kind, model in EVENT_MODELS.items() if model.owner_field == "rep_id")
 
@@ -40,11 +46,13 @@ class Finding:
     """Touches that were taken."""
     alerts: list[Alert] = field(default_factory=list)
     """Alerts that are told with the checkpoint."""
+    own: list[Alert] = field(default_factory=list)
+    """Alerts of what acts at the intake, which no rule of the book hit."""
 
     @property
     def size(self) -> int:
         """Rows waiting."""
-        return len(self.hits) + len(self.touches)
+        return len(self.hits) + len(self.touches) + len(self.own)
 
 
 @dataclass
@@ -56,6 +64,14 @@ class Telling:
 
     def __bool__(self) -> bool:
         return bool(self.alerts or self.touches)
+
+
+class Halted(NamedTuple):
+    """A message that was not let in (R06)."""
+
+    topic: str
+    record: Any
+    found: Quarantined
 
 
 class Looked(NamedTuple):
@@ -85,8 +101,12 @@ class Judging:
     def __init__(self, surroundings: Surroundings, seen: Seen) -> None:
         self._seen = seen
         self.marks: list[tuple[int, int]] = []
+        self._newest, self._added = EPOCH, 0
         self.judge = Judge(surroundings, self._is_known)
-        self.locator = Locator(surroundings.time)
+        self.intake = surroundings.book.intake
+        self.locator = Locator(surroundings.time, self.intake.location if self.intake is not None else None)
+        self.guard = Guard(self.intake.prescription_counting) if self.intake is not None else None
+        self.halted: list[Halted] = []
         self.journeys = Journeys()
         self.finding = Finding()
         self.telling = Telling()
@@ -101,25 +121,56 @@ class Judging:
 
     def look(self, event: Any, now: datetime) -> Looked:
         """Locate and judge an event of a representative; what is found is noted on it."""
-        check_in = self._locate(event) if event.kind_name == "visit" else None
+        check_in = self._locate(event, now) if event.kind_name == "visit" else None
         hits = self.judge.judge(event, now)
         if hits:
             breaches = tuple(dict.fromkeys(hit.rule.rule.id for hit in hits if hit.status != "trial"))
             event.found(event.findings._replace(breaches=breaches))
         return Looked(hits, check_in)
 
-    def _locate(self, visit: Any) -> CheckIn | None:
+    def halts(self, topic: str, record: Any, event: Any = None) -> bool:
+        """Whether a message must not be let in, or kept among the dead letters; it is remembered for the quarantine.
+
+        Args:
+            topic: where it came from.
+            record: the message.
+            event: what it holds, where it was read.
+        """
+        if self.guard is None or not record.value:
+            return False
+        check, raw = self.guard, record.value
+        found = check.check(raw) if event is None else check.check_event(event, raw)
+        if found is None:
+            return False
+        self.halted.append(Halted(topic, record, found))
+        return True
+
+    def _locate(self, visit: Any, now: datetime) -> CheckIn | None:
         before = None
         if visit.check_in is not None:
             before = self.journeys.before(visit.rep_id, CompanyTime.microseconds(visit.check_in_at))
-        return self.locator.note(visit, self.judge.surroundings.directory, before).check_in
+        location = self.locator.note(visit, self.judge.surroundings.directory, before)
+        if location.withheld is not None:
+            self._tell_of_position(visit, location.withheld, now)
+        return location.check_in
+
+    def _tell_of_position(self, visit: Any, why: Withheld, now: datetime) -> None:
+        """Alert, once for a representative and day, that a position should not have been sent."""
+        surroundings = self.judge.surroundings
+        day = date.fromordinal(surroundings.time.day_of(visit.occurred_at))
+        if self.intake is None or day < self.intake.location.effective_from:
+            return
+        alert = alert_of_position(visit, why, self.intake.location, surroundings.directory, day, now)
+        if not self._is_known(mark := mark_of(alert.alert_id)):
+            self._remember(mark)
+            self.finding.own.append(alert)
 
     def enter(self, event: Any, looked: Looked, *, at_once: bool) -> None:
         """Put a taken event into the past of its representative, and on its way to those it concerns."""
         self._note(looked.hits, at_once=at_once)
         if looked.check_in is not None:
             self.journeys.add(event.rep_id, looked.check_in)
-        self.judge.past.add(event, "rep", event.rep_id)
+        self._remember_event(event, "rep", event.rep_id)
         if touched := self.judge.touched(event):
             text = as_text(event)
             self.telling.touches += [Touch(subject, key, event, text) for subject, key in touched]
@@ -129,8 +180,17 @@ class Judging:
         touch = row.touch
         if not touch.is_past:
             self._note(self.judge.judge(touch.event, now, touch.subject, touch.key), at_once=True)
-        self.judge.past.add(touch.event, touch.subject, touch.key)
+        self._remember_event(touch.event, touch.subject, touch.key)
         self.finding.touches.append(row)
+
+    def _remember_event(self, event: Any, subject: str, key: str) -> None:
+        """Let it be part of the past; what no event can look back on is dropped now and then."""
+        self.judge.past.add(event, subject, key)
+        self._newest = max(self._newest, event.occurred_at)
+        self._added += 1
+        if self._added == _EVICT_EVERY:
+            self._added = 0
+            self.judge.past.evict(CompanyTime.microseconds(self._newest - LATENESS))
 
     def _note(self, hits: list[Hit], *, at_once: bool) -> None:
         self.finding.hits += hits
@@ -156,6 +216,7 @@ class Judging:
         self.judge.counts = before.judge.counts
         self.journeys = before.journeys
         self.finding, self.telling, self.marks = before.finding, before.telling, before.marks
+        self.halted = before.halted
 
     def follow(self, seen: Seen) -> None:
         """Remember alerts in the memory of another shard object."""

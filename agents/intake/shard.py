@@ -1,7 +1,7 @@
 """One shard: everything about the reps of one partition, and the one pass that takes a batch into it.
 
-The steps, in order: size, decode, key, time, known (or held), dedupe, rules, cells. A step that refuses or raises sends
-that event to the dead letters under the step's name; the other events go on. Pure: it knows neither Kafka nor a clock.
+The steps, in order: size, decode, key, time, quarantine, known (or held), dedupe, rules, cells. A step that refuses or
+raises sends that event to the dead letters under the step's name; the others go on. It knows neither Kafka nor a clock.
 """
 
 from collections import Counter, defaultdict
@@ -197,6 +197,8 @@ class Shard:
             except RefusedError as error:
                 self._refuse(topic, record, error.step, "InvalidError", str(error))
                 continue
+            if self.judging.halts(topic, record, event):
+                continue
             if self.progress.directory.unknown(event):
                 self.held.append(Held(topic, record, now + self.limits.grace))
                 continue
@@ -369,6 +371,8 @@ class Shard:
         return True
 
     def _refuse(self, topic: str, record: Record, step: str, error_class: str, message: str) -> None:
+        if topic in MODEL_OF_TOPIC and self.judging.halts(topic, record):
+            return
         self.counts["dead_letters"] += 1
         self.output.letters.append(Letter(topic, record, step, error_class, message))
 

@@ -18,7 +18,15 @@ from rich.text import Text
 
 from streams import light_policy, policies, references
 from streams import settings as settings_module
-from streams.cli import compliance, delivery, policy_prove
+from streams.cli import (
+    compliance,
+    delivery,
+    policy_prove,
+    rule_lists,
+    rule_snoozes,
+    rule_steps,
+    rule_trials,
+)
 from streams.errors import InvalidError, UnavailableError, UsageError
 from streams.policies import Mistake, PolicyError, Version
 from streams.policy_changes import Change, Changes, compare, compare_lights
@@ -43,13 +51,24 @@ class Name(StrEnum):
 Which = Annotated[Name, typer.Argument(help="Which policy.")]
 
 
+class Stored(StrEnum):
+    """Policies with versions in ClickHouse."""
+
+    KPIS = policies.KPIS
+    LIGHTS = policies.LIGHTS
+    COMPLIANCE = "compliance"
+
+
 class Checked(StrEnum):
-    """Policies that can be checked; the rules of compliance cannot be published yet, delivery is read from its file."""
+    """Policies that can be checked; compliance is submitted and approved, delivery is read from its file."""
 
     KPIS = policies.KPIS
     LIGHTS = policies.LIGHTS
     COMPLIANCE = "compliance"
     DELIVERY = "delivery"
+
+
+OfStored = Annotated[Stored, typer.Argument(metavar="[kpis|lights|compliance]", help="Which policy.")]
 
 
 @dataclass(frozen=True)
@@ -75,6 +94,8 @@ def register(app: typer.Typer) -> None:
         group.command()(command)
     group.command("test")(compliance.try_rules)
     group.command("prove")(policy_prove.prove_rules)
+    for part in (rule_steps, rule_lists, rule_snoozes, rule_trials):
+        part.register(group)
     app.add_typer(group, name="policy")
 
 
@@ -114,8 +135,12 @@ def check(
         sys.stdout.write(f"{path} is right: {_counted(kpis, 'KPI')}{own}\n")
 
 
-def diff(name: Which = Name.KPIS, folder: Folder = None, as_json: AsJson = False, data: Data = None) -> None:
+def diff(which: OfStored = Stored.KPIS, folder: Folder = None, as_json: AsJson = False, data: Data = None) -> None:
     """Compare the policy with what is published, field by field."""
+    if which is Stored.COMPLIANCE:
+        rule_steps.diff(folder, data, as_json=as_json)
+        return
+    name = Name(which)
     settings = settings_module.load()
     text, policy = _read(name, settings, folder)
     with reach.clickhouse(settings, data, writer=False) as client:
@@ -161,12 +186,16 @@ def publish(
 
 
 def history(
-    name: Which = Name.KPIS,
+    which: OfStored = Stored.KPIS,
     show: Annotated[int | None, typer.Option("--show", metavar="VERSION", help="Print the text of this one.")] = None,
     as_json: AsJson = False,
     data: Data = None,
 ) -> None:
     """List the published versions. Newest first; or print the text of one."""
+    if which is Stored.COMPLIANCE:
+        rule_steps.history(show, data, as_json=as_json)
+        return
+    name = Name(which)
     with reach.clickhouse(settings_module.load(), data, writer=False) as client:
         found = policies.history(client, name)
     if show is not None:

@@ -99,9 +99,7 @@ class Apprise:
 
     def _notify(self, message: Message) -> Outcome:
         with _Complaints() as complaints:
-            is_taken = self._service.notify(
-                title=message.title, body=message.text, body_format=self._text
-            )
+            is_taken = self._service.notify(title=message.title, body=message.text, body_format=self._text)
         return Outcome() if is_taken else Outcome(complaints.first or "the service did not take it")
 
     async def close(self) -> None:

@@ -7,18 +7,16 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import structlog
-from clickhouse_connect.driver.client import Client
 from mode import Service
 
-from agents.cases.deciding import Opening
-from schemas.cases import CaseCommand, CaseEvent
 from schemas.outputs import DeadLetter
 from streams import dead_letters
 from streams.clickhouse import connect
 from streams.desk import audit, reading
 from streams.desk.alive import Alive
-from streams.desk.chains import Chain
+from streams.desk.chains import Work
 from streams.desk.consuming import Consuming, layout
+from streams.desk.keeping import Keeper
 from streams.engine.checkpoint import letter_message
 from streams.engine.store import Store
 from streams.errors import InvalidError, LostError, PulseError, UnavailableError
@@ -34,88 +32,6 @@ _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.1, 5.0
 #: 5 MB of a partition. Never more than a twentieth of the time goes into looking.
 _RECONCILE_S, _SHARE = 3.0, 20
 _AT_ONCE = 2_000
-
-
-class Keeper:
-    """The chains of one desk, and what is done with a batch.
-
-    Args:
-        settings: how to behave.
-        store: Redis, for this desk's chains alone.
-        client: a ClickHouse writer.
-        producer: Kafka.
-        found: cluster and partition count.
-    """
-
-    def __init__(
-        self, settings: Settings, store: Store, client: Client, producer: BulkProducer, found: reading.Layout
-    ) -> None:
-        self._store = store
-        self._client = client
-        self._producer = producer
-        self._layout = found
-        self._ahead = timedelta(seconds=settings.future_tolerance_s)
-        self._chains: dict[int, Chain] = {}
-
-    def forget(self, numbers: set[int]) -> None:
-        """Hold these chains no longer; they are opened anew when they are needed."""
-        for number in numbers:
-            self._chains.pop(number, None)
-
-    async def handle(self, number: int, records: Sequence[Any]) -> list[CaseEvent]:
-        """Do what the messages of one chain say; the rows that were written.
-
-        Raises:
-            UnavailableError: a service does not answer; hand them in again.
-            LostError: another desk holds the chain.
-        """
-        now = datetime.now(UTC)
-        found = reading.read(records, self._layout, now)
-        if found.letters:
-            await asyncio.to_thread(self._set_aside, found.letters)
-        return await self.take(number, found.openings, found.commands, now)
-
-    async def unopened(self, mine: set[int]) -> dict[int, list[Opening]]:
-        """Stored alerts without a case, by chain.
-
-        Raises:
-            UnavailableError: ClickHouse does not answer.
-        """
-        found: dict[int, list[Opening]] = {}
-        for opening in await asyncio.to_thread(audit.unopened, self._client, _AT_ONCE):
-            number = shard_of(opening.case_id, self._layout.partitions)
-            if number in mine:
-                found.setdefault(number, []).append(opening)
-        return found
-
-    async def take(
-        self, number: int, openings: Sequence[Opening], commands: Sequence[CaseCommand], now: datetime
-    ) -> list[CaseEvent]:
-        """Open cases and answer commands of one chain; the rows that were written.
-
-        Raises:
-            UnavailableError: a service does not answer; hand them in again.
-            LostError: another desk holds the chain.
-        """
-        if number not in self._chains:
-            self._chains[number] = await Chain.open(number, self._store, self._client, self._producer)
-        chain = self._chains[number]
-        try:
-            return await chain.take(openings, commands, now, self._ahead)
-        except BaseException as error:
-            self._chains.pop(number, None)  # whoever opens it next reads how far it came
-            if isinstance(error, LostError) and error.holder in {None, chain.token}:
-                msg = f"Redis lost what it held: {error}"
-                raise UnavailableError(msg) from error
-            raise
-
-    def _set_aside(self, letters: Sequence[DeadLetter]) -> None:
-        dead_letters.store(self._client, letters)
-        for letter in letters:
-            log.warning("message set aside", topic=letter.topic, offset=letter.offset, why=letter.message)
-            with contextlib.suppress(InvalidError):  # too large a copy is no reason to stop
-                self._producer.send(DEAD_LETTERS, letter.dead_letter_id, letter_message(letter))
-        self._producer.flush()
 
 
 class CaseService(Service):  # type: ignore[misc] # mode has no types
@@ -147,7 +63,9 @@ class CaseService(Service):  # type: ignore[misc] # mode has no types
         self._client = await asyncio.to_thread(connect, settings.clickhouse_url)
         self._producer = BulkProducer(settings.kafka_url or "", "pulse-desk")
         await asyncio.to_thread(ensure_topics, settings)
-        self._keeper = Keeper(settings, self._store, self._client, self._producer, await layout(settings))
+        ahead = timedelta(seconds=settings.future_tolerance_s)
+        self._keeper = Keeper(self._store, self._client, self._producer, ahead)
+        self._layout = await layout(settings)
         self._consuming = Consuming(settings)
         await self._consuming.start()
         log.info("desk ready")
@@ -190,33 +108,43 @@ class CaseService(Service):  # type: ignore[misc] # mode has no types
     async def _round(self) -> None:
         await self._alive.say()
         await self._reconcile()
-        batches = await self._consuming.batches(self._others())
+        found = await self._consuming.batches(self._others())
         changed, self._consuming.changed = self._consuming.changed, set()
         self._keeper.forget(changed)
         for number in changed:
             self._passed_over.pop(number, None)
-        pending = list(batches.items())
-        while pending:
-            number, records = pending[0]
-            if number in self._consuming.mine():
-                try:
-                    await self._handle(number, records)
-                except UnavailableError:
-                    self._consuming.again(record for _number, left in pending for record in left)
-                    raise
-            pending.pop(0)
+        mine = self._consuming.mine()
+        if batches := {number: records for number, records in found.items() if number in mine}:
+            try:
+                await self._handle(batches)
+            except UnavailableError:
+                self._consuming.again(record for records in batches.values() for record in records)
+                raise
 
-    async def _handle(self, number: int, records: Sequence[Any]) -> None:
-        try:
-            events = await self._keeper.handle(number, records)
-        except LostError as error:
-            self._consuming.again(records)
+    async def _handle(self, batches: dict[int, list[Any]]) -> None:
+        now = datetime.now(UTC)
+        read = {number: reading.read(records, self._layout, now) for number, records in batches.items()}
+        if letters := [letter for one in read.values() for letter in one.letters]:
+            await asyncio.to_thread(self._set_aside, letters)
+        work = {number: Work(one.openings, one.commands) for number, one in read.items()}
+        taken = await self._keeper.take(work, now)
+        for number, error in taken.lost.items():
+            self._consuming.again(batches[number])
             self._pass_over(number, error)
-            return
-        refused = sum(event.outcome == "refused" for event in events)
-        if events:
-            log.info("cases changed", chain=number, rows=len(events), refused=refused)
-        await self._consuming.done(records)
+        if taken.events:
+            refused = sum(event.outcome == "refused" for event in taken.events)
+            log.debug("cases changed", rows=len(taken.events), refused=refused)
+        await self._consuming.done(
+            record for number, records in batches.items() if number not in taken.lost for record in records
+        )
+
+    def _set_aside(self, letters: Sequence[DeadLetter]) -> None:
+        dead_letters.store(self._client, letters)
+        for letter in letters:
+            log.warning("message set aside", topic=letter.topic, offset=letter.offset, why=letter.message)
+            with contextlib.suppress(InvalidError):  # too large a copy is no reason to stop
+                self._producer.send(DEAD_LETTERS, letter.dead_letter_id, letter_message(letter))
+        self._producer.flush()
 
     def _pass_over(self, number: int, error: LostError) -> None:
         """Leave a chain to whoever took it, until Kafka says who is to have it, or the other one is surely gone."""
@@ -234,13 +162,16 @@ class CaseService(Service):  # type: ignore[misc] # mode has no types
         mine = self._consuming.mine() - self._others()
         if not mine or loop.time() < self._reconcile_at_s:
             return
-        began_s, opened = loop.time(), 0
-        for number, openings in (await self._keeper.unopened(mine)).items():
-            try:
-                opened += len(await self._keeper.take(number, openings, [], datetime.now(UTC)))
-            except LostError as error:
+        began_s, work = loop.time(), dict[int, Work]()
+        for opening in await asyncio.to_thread(audit.unopened, self._client, _AT_ONCE):
+            number = shard_of(opening.case_id, self._layout.partitions)
+            if number in mine:
+                work.setdefault(number, Work()).openings.append(opening)
+        if work:
+            taken = await self._keeper.take(work, datetime.now(UTC))
+            for number, error in taken.lost.items():
                 self._pass_over(number, error)
-        if opened:
-            log.info("cases opened of stored alerts", cases=opened)
-            return  # there may be more
+            log.info("cases opened of stored alerts", cases=len(taken.events))
+            if taken.events:
+                return  # there may be more
         self._reconcile_at_s = loop.time() + max(_RECONCILE_S, _SHARE * (loop.time() - began_s))

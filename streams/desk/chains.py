@@ -1,15 +1,9 @@
-"""One chain of the audit trail, held by one desk: takes alerts and commands, writes their rows exactly once.
-
-A batch is written in this order: rows and the new head to Redis, under the token of whoever holds the chain; rows to
-ClickHouse; rows to the topic `cases`; then Kafka's offsets. Whoever takes a chain over writes the rows in Redis again,
-so a desk that dies anywhere leaves no hole, and one that was passed over is refused before it writes anything. What is
-read twice makes no row, because its case is open, or its command has an answer.
-"""
+"""One chain of the audit trail, held by one desk."""
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
@@ -33,6 +27,19 @@ _KEPT = 5_000
 _PENDING = "pending"
 
 
+@dataclass
+class Work:
+    """What a chain is to do: cases to open, then commands to answer."""
+
+    openings: list[Opening] = field(default_factory=list)
+    commands: list[CaseCommand] = field(default_factory=list)
+
+    @property
+    def case_ids(self) -> set[str]:
+        """Cases it concerns."""
+        return {item.case_id for item in self.openings} | {item.case_id for item in self.commands}
+
+
 class Chain:
     """A chain that this desk holds.
 
@@ -41,20 +48,14 @@ class Chain:
         token: under which it holds it.
         head: last row.
         store: Redis.
-        client: a ClickHouse writer.
-        producer: Kafka.
     """
 
-    def __init__(
-        self, number: int, token: str, head: Head, store: Store, client: Client, producer: BulkProducer
-    ) -> None:
+    def __init__(self, number: int, token: str, head: Head, store: Store) -> None:
         self.number = number
-        self.head = head
         self.token = token
+        self.head = head
         self._store = store
-        self._client = client
-        self._producer = producer
-        self._is_first = True
+        self._is_first = True  # what Redis holds is replaced by the first rows
         self._cases: OrderedDict[str, CaseState] = OrderedDict()
 
     @classmethod
@@ -67,73 +68,64 @@ class Chain:
         token, stored = await store.open(number)
         pending = _pending(stored)
         if pending:
-            await asyncio.to_thread(_bring_out, client, producer, pending)
+            await asyncio.to_thread(bring_out, client, producer, pending)
         written = await asyncio.to_thread(audit.head, client, number)
         head = _newer(written, _head_of(stored, pending), number)
         log.info("chain open", chain=number, rows=head.number)
-        return cls(number, token, head, store, client, producer)
+        return cls(number, token, head, store)
 
-    async def take(
-        self, openings: Sequence[Opening], commands: Sequence[CaseCommand], now: datetime, ahead: timedelta
-    ) -> list[CaseEvent]:
-        """Open cases and answer commands; the rows that were written.
+    def unread(self, case_ids: Iterable[str]) -> set[str]:
+        """Cases it does not have in memory."""
+        return {case_id for case_id in case_ids if case_id not in self._cases}
 
-        Raises:
-            UnavailableError: a service does not answer. Some rows may be written: open the chain anew.
-            LostError: another desk holds the chain.
-        """
-        await self._load({item.case_id for item in openings} | {item.case_id for item in commands})
-        openings = [*openings, *await self._overtaken(openings, commands)]
-        known = await self._known_targets(commands)
-        around = Circumstances(now, ahead, lambda case_id: case_id in known)
+    def learn(self, trails: Mapping[str, Sequence[CaseEvent]], case_ids: Iterable[str]) -> None:
+        """Keep what the trail says of cases."""
+        self._cases.update({case_id: folded(case_id, trails.get(case_id, ())) for case_id in case_ids})
+
+    def unknown(self, case_ids: Iterable[str]) -> set[str]:
+        """Cases that were never opened."""
+        return {case_id for case_id in case_ids if self._cases[case_id].state is None}
+
+    def decided(self, work: Work, around: Circumstances) -> list[CaseEvent]:
+        """The rows that follow from it; nothing is changed."""
         head, cases, events = self.head, dict[str, CaseState](), list[CaseEvent]()
-        items: list[Opening | CaseCommand] = [*openings, *commands]
+        items: list[Opening | CaseCommand] = [*work.openings, *work.commands]
         for item in items:
             case = cases.get(item.case_id) or self._cases[item.case_id]
-            content = _decided(case, item, around)
-            if content is not None:
-                event = sealed(content, self.number, head, now)
+            if (content := _content(case, item, around)) is not None:
+                event = sealed(content, self.number, head, around.now)
                 head, cases[item.case_id] = head_after(event), applied(case, event)
                 events.append(event)
-        if events:
-            await self._write(events, head)
-            self._cases.update(cases)
-        else:
-            await self._still_ours()
-        self._forget()
         return events
 
-    async def _load(self, case_ids: Iterable[str]) -> None:
-        wanted = [case_id for case_id in case_ids if case_id not in self._cases]
-        if wanted:
-            trails = await asyncio.to_thread(audit.trails, self._client, wanted)
-            self._cases.update({case_id: folded(case_id, trails.get(case_id, ())) for case_id in wanted})
+    async def note(self, events: Sequence[CaseEvent]) -> None:
+        """Write rows and head to Redis: from here on they stand, whoever brings them out.
 
-    async def _overtaken(self, openings: Sequence[Opening], commands: Sequence[CaseCommand]) -> list[Opening]:
-        """Alerts whose command came first: the two come on different topics."""
-        coming = {item.case_id for item in openings}
-        unknown = {item.case_id for item in commands if self._cases[item.case_id].state is None} - coming
-        return await asyncio.to_thread(audit.openings, self._client, sorted(unknown)) if unknown else []
-
-    async def _known_targets(self, commands: Sequence[CaseCommand]) -> set[str]:
-        """Cases named by `link` that exist, in whichever chain."""
-        named = {item.other_case_id for item in commands if item.other_case_id}
-        return {name for name in named if await asyncio.to_thread(audit.is_known, self._client, name)}
-
-    async def _write(self, events: Sequence[CaseEvent], head: Head) -> None:
-        pending = orjson.dumps([event.model_dump(mode="json") for event in events])
+        Raises:
+            LostError: another desk holds the chain, or Redis lost what it held; nothing was written.
+            UnavailableError: Redis does not answer.
+        """
+        if not events:
+            await self._still_ours()
+            return
+        last = events[-1]
         commit = Commit(
             self.number,
             self.token,
-            {"stamp": head.number, "hash": head.hash},
+            {"stamp": last.number, "hash": last.hash},
             self.head.number,
-            {_PENDING: pending},
+            {_PENDING: orjson.dumps([event.model_dump(mode="json") for event in events])},
             replace=self._is_first,
         )
         await self._store.commit(commit)
-        self._is_first = False
-        await asyncio.to_thread(_bring_out, self._client, self._producer, events)
-        self.head = head
+
+    def stands(self, events: Sequence[CaseEvent]) -> None:
+        """Go on from rows that were brought out."""
+        for event in events:
+            self._cases[event.case_id] = applied(self._cases[event.case_id], event)
+            self.head, self._is_first = head_after(event), False
+        while len(self._cases) > _KEPT:
+            self._cases.popitem(last=False)
 
     async def _still_ours(self) -> None:
         """A batch that makes no row may be put down as done by the holder alone: rows may wait to be brought out."""
@@ -142,20 +134,21 @@ class Chain:
             msg = f"chain {self.number} belongs to another desk now"
             raise LostError(msg, holder)
 
-    def _forget(self) -> None:
-        while len(self._cases) > _KEPT:
-            self._cases.popitem(last=False)
 
+def bring_out(client: Client, producer: BulkProducer, events: Sequence[CaseEvent]) -> None:
+    """Write rows to ClickHouse and send them on the topic `cases`.
 
-def _decided(case: CaseState, item: Opening | CaseCommand, around: Circumstances) -> Content | None:
-    return opened(case, item) if isinstance(item, Opening) else decide(case, item, around)
-
-
-def _bring_out(client: Client, producer: BulkProducer, events: Sequence[CaseEvent]) -> None:
+    Raises:
+        UnavailableError: a service does not answer; do it again.
+    """
     audit.write(client, events)
     for event in events:
         producer.send(CASES, event.case_id, audit.message(event))
     producer.flush()
+
+
+def _content(case: CaseState, item: Opening | CaseCommand, around: Circumstances) -> Content | None:
+    return opened(case, item) if isinstance(item, Opening) else decide(case, item, around)
 
 
 def _pending(stored: Stored) -> list[CaseEvent]:

@@ -17,6 +17,7 @@ import orjson
 import structlog
 from clickhouse_connect.driver.client import Client
 
+from agents.intake.quarantine import Stopped
 from agents.intake.seen import pack
 from agents.intake.shard import Held, Letter, Output, Shard
 from agents.progress.lights_board import LightBoard, no_lights
@@ -28,6 +29,7 @@ from streams.alert_rows import ShardTouch
 from streams.dead_letters import letter_id
 from streams.engine.backlog import note_backlog
 from streams.engine.rules import check_in_fields, counted_by_rule, counts_to_wire, rule_counts
+from streams.engine.setting_aside import sealed_message, set_aside, stopped
 from streams.engine.sink import Block, write
 from streams.engine.store import Commit, Store
 from streams.engine.telling import Message, messages_of
@@ -36,6 +38,7 @@ from streams.errors import InvalidError, LostError, UnavailableError
 from streams.lights import as_message, current
 from streams.metrics import Metrics
 from streams.producer import BulkProducer
+from streams.quarantine import Sealer
 from streams.topics import DEAD_LETTERS, LIGHTS, NODES
 
 log = structlog.get_logger("checkpoint")
@@ -89,6 +92,8 @@ class Snapshot:
     commit: Commit
     told: list[Message] = field(default_factory=list)
     """Messages that went out before; they are sent again only where one did not arrive."""
+    halted: list[Stopped] = field(default_factory=list)
+    """Messages that were not let in."""
 
 
 def take_snapshots(shards: Iterable[OwnedShard], stamp: int, now: datetime) -> list[Snapshot]:
@@ -108,7 +113,9 @@ def take_snapshot(owned: OwnedShard, stamp: int, now: datetime) -> Snapshot:
     messages = [Message(NODES, message["p"], dumps(message | origin)) for message in said]
     output, shard.output = shard.output, Output()
     finding, marks = shard.judging.settle()
-    messages += messages_of(shard.judging.told(), finding.alerts)
+    halted = stopped(shard, now)
+    own = [*finding.own, *set_aside(shard, halted)]
+    messages += messages_of(shard.judging.told(), [*finding.alerts, *own])
     new_held, gone = held_fields(owned.shard.held, owned.held_before, everything=owned.replace)
     check_ins = check_in_fields(shard.judging.journeys)
     cells = changed_rows(shard.progress) + rolling
@@ -116,7 +123,7 @@ def take_snapshot(owned: OwnedShard, stamp: int, now: datetime) -> Snapshot:
     letters = _letters(owned, output.letters, now)
     block = Block(dict(output.rows), cells, letters, lights.readings, lights.changes)
     block.calls = shard.progress.books.counted()
-    block.hits = finding.hits
+    block.hits, block.alerts = finding.hits, own
     block.touches = [ShardTouch(shard.number, row) for row in finding.touches]
     block.rule_counts = rule_counts(shard.judging.judge, shard.number, owned.counted)
     owned.counted = counted_by_rule(shard.judging.judge)
@@ -136,7 +143,7 @@ def take_snapshot(owned: OwnedShard, stamp: int, now: datetime) -> Snapshot:
     owned.stamp, owned.replace, owned.held_before = stamp, False, tuple(shard.held)
     told, owned.told = owned.told, []
     untold, owned.untold = owned.untold, []
-    return Snapshot(owned, block, [*untold, *messages], commit, told)
+    return Snapshot(owned, block, [*untold, *messages], commit, told, halted)
 
 
 def _meta(owned: OwnedShard, stamp: int) -> dict[str, str | int]:
@@ -198,6 +205,7 @@ class Checkpointer:
         lost: called with a shard that is no longer ours, and the token now in force.
         committed: called with the offsets of a round, for Kafka's own commit.
         standstill: held while snapshots are taken; who changes a shard takes it first.
+        sealer: seals what is not let in; its content is dropped when left out.
     """
 
     def __init__(
@@ -210,7 +218,9 @@ class Checkpointer:
         lost: Callable[[OwnedShard, str | None], None],
         committed: Callable[[list[Snapshot]], Awaitable[None]],
         standstill: asyncio.Lock,
+        sealer: Sealer | None = None,
     ) -> None:
+        self._sealer = sealer or Sealer(None)
         self._store = store
         self._client = client
         self._producer = producer
@@ -294,7 +304,9 @@ class Checkpointer:
         for snapshot in snapshots:
             for message in (*(snapshot.told if self._again else ()), *snapshot.messages):
                 self._say(message)
-            sent += len(snapshot.told) + len(snapshot.messages)
+            for one in snapshot.halted:
+                self._say(sealed_message(one, self._sealer))
+            sent += len(snapshot.told) + len(snapshot.messages) + len(snapshot.halted)
             for letter in snapshot.block.letters:
                 sent += self._announce(letter)
             for change in snapshot.block.light_changes:
@@ -382,6 +394,7 @@ def _joined(snapshots: Iterable[Snapshot]) -> Block:
         whole.light_changes += snapshot.block.light_changes
         whole.calls += snapshot.block.calls
         whole.hits += snapshot.block.hits
+        whole.alerts += snapshot.block.alerts
         whole.touches += snapshot.block.touches
         whole.rule_counts += snapshot.block.rule_counts
     return whole

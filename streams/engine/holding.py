@@ -219,6 +219,7 @@ class Holding:
                 judging = await asyncio.to_thread(self._opener.judged_anew, owned, self.company)
                 owned.shard.judging = judging
                 await asyncio.to_thread(self._opener.tell_past, owned)
+                owned.shard.moved = True
 
     async def _compute_anew(self, owned: OwnedShard) -> None:
         number = owned.shard.number

@@ -14,7 +14,7 @@ import orjson
 
 from agents.compliance.judge import CONCERNED, Judge, Surroundings
 from agents.intake.journeys import Journeys
-from agents.intake.judging import JUDGED, Judging
+from agents.intake.judging import JUDGED, LATENESS, Judging
 from agents.intake.locating import CheckIn
 from agents.intake.seen import Seen, identity_hash
 from agents.intake.shard import Shard, StoredEvent
@@ -30,8 +30,6 @@ T = TypeVar("T")
 CHECK_IN_PREFIX = '["g"'
 #: Beginning of the names of what rules counted.
 COUNT_PREFIX = "r:"
-#: Events that come later than this may find a shorter past after a restart.
-LATENESS = timedelta(days=31)
 _AT_ONCE = 5_000
 
 

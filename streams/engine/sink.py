@@ -13,6 +13,7 @@ from agents.progress.books import CallCount
 from agents.progress.cells import REP
 from agents.progress.lights_board import Change, Reading
 from agents.progress.outputs import CellRow
+from schemas.alerts import Alert
 from schemas.outputs import DeadLetter
 from schemas.rows import EVENT_TABLES, Row
 from streams import alert_rows, dead_letters, lights
@@ -36,6 +37,8 @@ class Block:
     light_changes: list[Change] = field(default_factory=list)
     calls: list[CallCount] = field(default_factory=list)
     hits: list[Hit] = field(default_factory=list)
+    alerts: list[Alert] = field(default_factory=list)
+    """Alerts of what acts at the intake, which no rule of the book hit."""
     touches: list[ShardTouch] = field(default_factory=list)
     rule_counts: list[RuleCount] = field(default_factory=list)
 
@@ -43,7 +46,7 @@ class Block:
     def size(self) -> int:
         """Rows in it."""
         rest: tuple[Sequence[Any], ...] = (self.cells, self.letters, self.lights, self.light_changes, self.calls)
-        rest += (self.hits, self.touches, self.rule_counts)
+        rest += (self.hits, self.alerts, self.touches, self.rule_counts)
         return sum(map(len, self.events.values())) + sum(map(len, rest))
 
 
@@ -82,7 +85,7 @@ def write(client: Client, block: Block, stamp: int) -> None:
 
 
 def _write_rules(client: Client, block: Block, stamp: int) -> None:
-    if raised := [hit.alert for hit in block.hits if hit.alert is not None]:
+    if raised := [*(hit.alert for hit in block.hits if hit.alert is not None), *block.alerts]:
         _insert(client, "alerts", alert_rows.alert_table(raised, stamp))
     if block.hits:
         _insert(client, "rule_hits", alert_rows.hit_table(block.hits, stamp))

@@ -17,7 +17,7 @@ from streams.gateway import commands, events, live, openapi, reads
 from streams.gateway.access import Parts, PartsHere
 from streams.gateway.examples import answered
 from streams.gateway.feed import AlertFeed
-from streams.gateway.problems import ProblemError, answer, unavailable
+from streams.gateway.problems import ProblemError, answer, broken, unavailable
 from streams.gateway.shapes import Health, Readiness
 from streams.gateway.shell import Shell, request_id_of
 
@@ -95,7 +95,9 @@ def _as_problem(error: Exception) -> ProblemError:
         return _unfit(error)
     if isinstance(error, HTTPException):
         return ProblemError(error.status_code, _words(error), headers=error.headers)
-    return unavailable(f"{error}: ask again in a moment")
+    if isinstance(error, UnavailableError):
+        return unavailable(f"{error}: ask again in a moment")
+    return broken()
 
 
 def _unfit(error: RequestValidationError) -> ProblemError:
@@ -124,4 +126,5 @@ _HANDLERS: dict[type[Exception], Any] = {
     RequestValidationError: _problem,
     HTTPException: _problem,
     UnavailableError: _problem,
+    Exception: _problem,
 }

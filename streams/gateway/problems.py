@@ -55,6 +55,11 @@ def unavailable(detail: str) -> ProblemError:
     return ProblemError(503, detail, headers={"Retry-After": str(RETRY_S)})
 
 
+def broken() -> ProblemError:
+    """Our own fault; the log has the traceback, and the answer the request's id."""
+    return ProblemError(500, "something went wrong on our side: name the request_id to operations")
+
+
 def not_there(name: str, what: str) -> ProblemError:
     """There is none, or none that the caller may know of: both look alike."""
     return ProblemError(404, f"there is no {what} {name} that you may see: check the id")

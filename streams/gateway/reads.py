@@ -5,12 +5,13 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
 
+from agents.cases.deciding import MAY
 from streams.gateway import reading
 from streams.gateway.access import CallerHere, Parts, PartsHere, PersonHere
 from streams.gateway.examples import ALERT, CASE, LIGHT, ME, RULE, TIMELINE, answered, page
 from streams.gateway.problems import not_there
 from streams.gateway.reading import Asked, Order, Row
-from streams.gateway.rights import ACTIONS, JUDGES, MAY, SEES, System, check_sees
+from streams.gateway.rights import ACTIONS, JUDGES, SEES, System, check_sees
 from streams.gateway.shapes import (
     AlertPage,
     AlertsAsked,

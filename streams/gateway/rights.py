@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from agents.cases.deciding import MAY
 from schemas.cases import Action, PersonRole
 from streams.gateway.problems import ProblemError
 
@@ -23,15 +24,6 @@ SEES: Mapping[PersonRole, Mapping[Area, Reach]] = {
 #: Roles that see how often a rule was right: figures over the whole company.
 JUDGES: frozenset[PersonRole] = frozenset({"compliance", "auditor", "operations"})
 ACTIONS: tuple[Action, ...] = get_args(Action)
-#: What a role may do with a case; the desk asks again.
-MAY: Mapping[PersonRole, frozenset[Action]] = {
-    "compliance": frozenset(ACTIONS),
-    "operations": frozenset({"acknowledge", "assign", "link", "note"}),
-    "manager": frozenset({"acknowledge", "note"}),
-    "rep": frozenset({"note"}),
-    "finance": frozenset(),
-    "auditor": frozenset(),
-}
 
 
 @dataclass(frozen=True)

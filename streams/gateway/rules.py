@@ -5,8 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from schemas.compliance import Rule, RuleFile
+from schemas.intake_policy import IntakeRule
 from streams import policies
-from streams.compliance_policy import FOLDER, LIST_FILE
+from streams.compliance_policy import FOLDER, INTAKE_FILE, LIST_FILE
+from streams.gateway.suspicion import intake_policy
 
 
 class RuleTitles:
@@ -19,7 +21,7 @@ class RuleTitles:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._lock = threading.Lock()
-        self._rules: list[Rule] | None = None
+        self._rules: list[Rule | IntakeRule] | None = None
 
     def listed(self) -> list[dict[str, Any]]:
         """Every version of every rule, by id.
@@ -33,16 +35,18 @@ class RuleTitles:
             return [_shown(rule) for rule in self._rules]
 
 
-def _read(folder: Path) -> list[Rule]:
-    found: list[Rule] = []
+def _read(folder: Path) -> list[Rule | IntakeRule]:
+    found: list[Rule | IntakeRule] = []
+    if (policy := intake_policy(folder)) is not None:
+        found += [policy.prescription_counting, policy.location]
     for path in sorted((folder / FOLDER).glob("*.yaml")):
-        if path.name != LIST_FILE:
+        if path.name not in {LIST_FILE, INTAKE_FILE}:
             text = policies.read(path.parent, path.name)
             found += policies.parse_as(RuleFile, text, str(path), "it needs a list `rules`").rules
     return sorted(found, key=lambda rule: (rule.id, rule.effective_from))
 
 
-def _shown(rule: Rule) -> dict[str, Any]:
+def _shown(rule: Rule | IntakeRule) -> dict[str, Any]:
     return {
         "rule_id": rule.id,
         "title_zh": rule.title.zh,
@@ -50,5 +54,5 @@ def _shown(rule: Rule) -> dict[str, Any]:
         "severity": rule.severity,
         "colour": rule.colour,
         "effective_from": rule.effective_from,
-        "effective_to": rule.effective_to,
+        "effective_to": rule.effective_to if isinstance(rule, Rule) else None,
     }

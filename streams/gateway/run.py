@@ -25,6 +25,7 @@ from streams.gateway.readiness import Readiness
 from streams.gateway.reading import Reading
 from streams.gateway.rules import RuleTitles
 from streams.gateway.sender import Sender
+from streams.gateway.suspicion import suspicion_of
 from streams.gateway.tokens import tokens_of
 from streams.gateway.trees import Trees
 from streams.producer import BulkProducer
@@ -42,8 +43,9 @@ _log = structlog.get_logger("gateway")
 class _Server(uvicorn.Server):
     """Ends the streams as soon as a signal comes, so that they do not keep the process."""
 
-    def __init__(self, config: uvicorn.Config, leaving: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, leaving: Callable[[], None], ready: Callable[[], object]) -> None:
         super().__init__(config)
+        self._ready = ready
         self._leaving = leaving
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -51,6 +53,7 @@ class _Server(uvicorn.Server):
         """Begin to serve."""
         self._loop = asyncio.get_running_loop()
         await super().startup(sockets)  # type: ignore[arg-type]
+        self._ready()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Take a signal."""
@@ -90,13 +93,14 @@ def _urls(settings: Settings) -> tuple[str, SecretStr]:
 
 def _parts(settings: Settings, sender: Sender, hub: Hub, readings: tuple[Reading, Reading]) -> Parts:
     reading, quick = readings
+    ahead = timedelta(seconds=settings.future_tolerance_s)
     admin = AdminClient({"bootstrap.servers": settings.kafka_url or "", "log_level": 2})
     return Parts(
         tokens=tokens_of(settings),
         keys=keys.Keys(lambda: keys.listed(quick.client())),
         limit=RateLimit(settings.gateway_requests_per_s, _BURST_S, time.monotonic),
         bounds=Bounds(settings.gateway_body_bytes, settings.max_event_bytes, settings.gateway_batch_events),
-        rules=Rules(settings.max_event_bytes, timedelta(seconds=settings.future_tolerance_s)),
+        rules=Rules(settings.max_event_bytes, ahead, suspicion_of(settings.policies)),
         sender=sender,
         reading=reading,
         hub=hub,
@@ -117,6 +121,7 @@ def _serve(app: ASGIApp, host: str, port: int, hub: Hub) -> None:
         http="h11",
         ws="none",
         log_config=None,
+        log_level="warning",
         access_log=False,
         server_header=False,
         proxy_headers=False,
@@ -129,5 +134,5 @@ def _serve(app: ASGIApp, host: str, port: int, hub: Hub) -> None:
         msg = f"port {port} of {host} cannot be used: name another with --port or PULSE_GATEWAY_PORT"
         raise UsageError(msg) from None
     with socket:
-        _log.info("gateway is ready", url=f"http://{host}:{socket.getsockname()[1]}/")
-        _Server(config, hub.close).run(sockets=[socket])
+        url = f"http://{host}:{socket.getsockname()[1]}/"
+        _Server(config, hub.close, lambda: _log.info("gateway is ready", url=url)).run(sockets=[socket])

@@ -31,7 +31,7 @@ class ItemResult(Shape):
     status: Status
     """accepted, duplicate (of one before it in the request: sent once) or refused."""
     event_id: str | None = None
-    """Empty where it could not be read."""
+    """Empty where it could not be read, or must not be repeated."""
     step: str | None = None
     """Step of the stream that would refuse it."""
     message: str | None = None
@@ -52,7 +52,8 @@ class EventAnswer(Shape):
     """The broker has the event."""
 
     status: Status
-    event_id: str
+    event_id: str | None
+    """Empty where it must not be repeated."""
 
 
 class CommandBody(Shape):

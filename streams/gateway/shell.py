@@ -9,7 +9,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from streams.gateway.problems import ProblemError, answer, unavailable
+from streams.gateway.problems import ProblemError, answer, broken, unavailable
 
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -69,7 +69,7 @@ class Shell:
                 return error
             request_id = scope["state"]["request_id"]
             _log.exception("a request failed", path=scope["path"], request_id=request_id)
-            return ProblemError(500, f"something went wrong on our side: name request {request_id} to operations")
+            return broken()
         return None
 
 

@@ -13,11 +13,14 @@ from streams.clickhouse import connect
 from streams.errors import UsageError
 from streams.importing import copies
 from streams.importing.copies import ImportedFile
+from streams.importing.guarding import LetterGuard
 from streams.importing.pacing import ImportProducer, PacedProducer, RedisCheckpoints
 from streams.settings import Settings
 from streams.topics import HEADER_EVENT_ID
 
 Message = tuple[Event, bytes]
+#: Key of rows that name nobody for certain.
+_IMPORT_KEY = "import"
 Waiting = Callable[[str | None], None]
 
 
@@ -92,6 +95,7 @@ class ServiceSink:
         self._client: Client | None = None
         self._producer: ImportProducer | None = None
         self._checkpoints: RedisCheckpoints | None = None
+        self._guard = LetterGuard(settings.policies)
 
     def publish(self, rows: Sequence[Reference], author: str) -> int | None:
         """Publish reference rows and tell the workers.
@@ -116,12 +120,16 @@ class ServiceSink:
         producer.check()
 
     def store(self, letters: Sequence[DeadLetter]) -> None:
-        """Write bad rows to the dead letters.
+        """Write bad rows to the dead letters; what R06 stops goes the way of an event, which ends in the quarantine.
 
         Raises:
-            UnavailableError: ClickHouse does not answer.
+            UnavailableError: ClickHouse or the broker does not answer.
         """
-        dead_letters.store(self._clickhouse(), letters)
+        kept, stopped = self._guard.divide(letters)
+        for letter in stopped:
+            producer = self._producer or self._connect(letter.topic)
+            producer.send(letter.topic, _IMPORT_KEY, letter.raw, {})
+        dead_letters.store(self._clickhouse(), kept)
 
     def settle(self, letters: Sequence[str]) -> None:
         """Mark letters replayed.

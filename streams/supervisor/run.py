@@ -11,7 +11,8 @@ from typing import Any
 
 import structlog
 
-from streams import dead_letters, light_policy, lights_view, migrate, policies
+from agents.progress.calendar import CompanyTime
+from streams import dead_letters, light_policy, lights_view, migrate, policies, quarantine, rule_lifecycle
 from streams.clickhouse import connect
 from streams.errors import PulseError, UnavailableError, UsageError
 from streams.importing import ImportJob
@@ -120,7 +121,7 @@ class Run:
             prepare(job, self._settings)  # a wrong mapping is told before anything is started
         with ExitStack() as stack:
             services = stack.enter_context(open_services(self._settings, self._options.clickhouse_port))
-            settings = services.settings
+            settings = _with_quarantine_key(services.settings)
             _prepare(settings, text, local_kafka="kafka" in services.started)
             view = stack.enter_context(closing(ShardsView(settings)))
             before = self._seen = view.read()
@@ -265,8 +266,18 @@ class Run:
         )
 
 
+def _with_quarantine_key(settings: Settings) -> Settings:
+    """Settings with a key to seal what is not let in: the one that is set, or one of the data folder."""
+    if settings.quarantine_key is not None or settings.quarantine_key_file is not None:
+        return settings
+    public = quarantine.local_keys(settings.data)
+    private = public.with_name(quarantine.PRIVATE_FILE)
+    _log.info("what is not let in is sealed; give the private key to compliance", private_key=str(private))
+    return settings.model_copy(update={"quarantine_key_file": public})
+
+
 def _prepare(settings: Settings, policy_text: str, *, local_kafka: bool) -> None:
-    """Topics, tables and the KPI policy."""
+    """Topics, tables, the KPI policy, and rules of compliance where nobody decided on any."""
     if not local_kafka:
         ensure_topics(settings)
     applied = migrate.migrate_database(settings.clickhouse_url, time_zone=settings.time_zone)
@@ -275,7 +286,8 @@ def _prepare(settings: Settings, policy_text: str, *, local_kafka: bool) -> None
     with closing(connect(settings.clickhouse_url)) as client:
         version = policies.publish(client, policy_text)
         light_policy.publish(client, settings.policies)
-    _log.info("KPI policy in force", version=version)
+        rules = rule_lifecycle.publish_example(client, settings.policies, CompanyTime(settings.time_zone))
+    _log.info("KPI policy in force", version=version, rules=rules)
 
 
 def _lights(settings: Settings) -> lights_view.Counts:

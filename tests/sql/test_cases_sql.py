@@ -335,7 +335,7 @@ def test_answers_trails_and_openings_are_found(filled: Client, trail: Trail) -> 
     assert audit.openings(filled, [one.alert_id, "f" * 32]) == [
         Opening(one.alert_id, one.rule_id, one.rep_id, one.raised_at)
     ]
-    assert (audit.is_known(filled, one.alert_id), audit.is_known(filled, "f" * 32)) == (True, False)
+    assert audit.known(filled, [one.alert_id, "f" * 32, "' OR 1 = 1"]) == {one.alert_id}
 
 
 def test_alerts_without_a_case_are_found(database: Client, trail: Trail) -> None:

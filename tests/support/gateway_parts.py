@@ -16,13 +16,14 @@ from streams.errors import InvalidError, UnavailableError
 from streams.gateway.access import Bounds, Parts
 from streams.gateway.app import create_app
 from streams.gateway.feed import Hub
-from streams.gateway.ingest import Rules, Suspicion
+from streams.gateway.ingest import Rules
 from streams.gateway.keys import ApiKey, Keys, make
 from streams.gateway.limits import RateLimit
 from streams.gateway.readiness import Readiness
 from streams.gateway.reading import Reading
 from streams.gateway.rules import RuleTitles
 from streams.gateway.sender import Sender
+from streams.gateway.suspicion import Suspicion, nothing
 from streams.gateway.tokens import Tokens
 from streams.gateway.trees import Trees
 
@@ -124,6 +125,7 @@ def gateway(
     bounds: Bounds | None = None,
     per_s: float = 10_000.0,
     suspicious: Suspicion | None = None,
+    timeout_s: float = 20.0,
     kinds: Sequence[str] = ("visit", "sale", "payment", "activity", "survey", "market"),
 ) -> Iterator[Bench]:
     """A gateway in this process."""
@@ -131,7 +133,7 @@ def gateway(
     sender = Sender(producer, flush_s=1)
     reading = reading or FakeReading()
     named, kept = made_keys(crm=(kinds, "crm"), any=(kinds, ""), visits=(("visit",), ""))
-    rules = Rules(100_000, timedelta(days=1), suspicious or (lambda _kind, _raw: False))
+    rules = Rules(100_000, timedelta(days=1), suspicious or nothing)
     parts = Parts(
         tokens=Tokens({"HS256": SECRET}, "sfe-pulse", "sfe-pulse"),
         keys=Keys(lambda: kept),
@@ -147,7 +149,7 @@ def gateway(
     )
     sender.start()
     try:
-        with TestClient(create_app(parts, QuietFeed(), 20.0), raise_server_exceptions=False) as client:
+        with TestClient(create_app(parts, QuietFeed(), timeout_s), raise_server_exceptions=False) as client:
             yield Bench(client, producer, parts, named)
     finally:
         sender.stop()

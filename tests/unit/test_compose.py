@@ -20,7 +20,10 @@ DOCKERFILE = (ROOT / "Dockerfile").read_text("utf-8")
 SERVICES: dict[str, dict[str, Any]] = yaml.safe_load(TEXT)["services"]
 SERVERS = ("kafka", "redis", "clickhouse", "grafana")
 ONCE = ("migrate", "topics", "policies")
-ALL = (*SERVERS, *ONCE, "worker", "desk")
+#: Our own processes that run on.
+OURS = ("worker", "desk", "gateway")
+ALL = (*SERVERS, *ONCE, *OURS)
+SECRET = re.compile("PASSWORD|SECRET")
 VARIABLE = re.compile(r"(?<!\$)\$\{(\w+)(:[?-])?([^}]*)\}")
 
 
@@ -63,7 +66,7 @@ def test_base_images_are_pinned_to_a_release() -> None:
 @pytest.mark.parametrize("name", ALL)
 def test_ports_are_on_loopback_alone(name: str) -> None:
     ports = SERVICES[name].get("ports", [])
-    assert bool(ports) is (name in SERVERS)
+    assert bool(ports) is (name in {*SERVERS, "gateway"})
     assert all(resolved(port).startswith("127.0.0.1:") for port in ports)
 
 
@@ -93,6 +96,7 @@ def test_who_waits_for_whom() -> None:
         "topics": {"kafka": well},
         "policies": {"migrate": done, "redis": well},
         **{name: {"topics": done, "policies": done, "redis": well} for name in ("worker", "desk")},
+        "gateway": {"topics": done, "policies": done, "clickhouse": well},
     }
 
 
@@ -110,14 +114,28 @@ def test_settings_exist_and_urls_can_be_read(name: str) -> None:
     assert (arguments["username"], arguments["password"], arguments["database"]) == ("pulse", "s3", "pulse")
 
 
+def test_the_gateway_has_the_readers_rights_and_tells_people_apart() -> None:
+    service = SERVICES["gateway"]
+    found = {
+        key: resolved(value, PULSE_CLICKHOUSE_READER_PASSWORD="s3") for key, value in service["environment"].items()
+    }
+    assert {key.removeprefix("PULSE_").lower() for key in found} <= set(Settings.model_fields)
+    assert not {"PULSE_CLICKHOUSE_URL", "PULSE_REDIS_URL"} & set(found)
+    assert parse_url(found["PULSE_CLICKHOUSE_READER_URL"])["username"] == "reader"
+    assert VARIABLE.fullmatch(service["environment"]["PULSE_JWT_SECRET"])
+    assert resolved(service["ports"][0], PULSE_HOST_GATEWAY_PORT="7") == "127.0.0.1:7:8124"
+    assert {"test", "interval", "timeout", "retries", "start_period"} == set(service["healthcheck"])
+
+
 def test_secrets_come_from_the_environment_and_are_demanded() -> None:
-    assert {match[1] for match in VARIABLE.finditer(TEXT) if "PASSWORD" in match[1]} == {
+    assert {match[1] for match in VARIABLE.finditer(TEXT) if SECRET.search(match[1])} == {
         "PULSE_REDIS_PASSWORD",
         "PULSE_CLICKHOUSE_PASSWORD",
         "PULSE_CLICKHOUSE_READER_PASSWORD",
         "PULSE_GRAFANA_PASSWORD",
+        "PULSE_JWT_SECRET",
     }
-    assert all(match[2] == ":?" and match[3] for match in VARIABLE.finditer(TEXT) if "PASSWORD" in match[1])
+    assert all(match[2] == ":?" and match[3] for match in VARIABLE.finditer(TEXT) if SECRET.search(match[1]))
     values = [
         value for service in SERVICES.values() for key, value in service["environment"].items() if "PASSWORD" in key
     ]
@@ -137,7 +155,7 @@ def test_mounted_files_are_there_and_read_only() -> None:
     mounts = [
         volume for service in SERVICES.values() for volume in service.get("volumes", []) if volume.startswith(".")
     ]
-    assert len(mounts) == 6
+    assert len(mounts) == 7
     for mount in mounts:
         source, _target, mode = mount.split(":")
         assert (ROOT / source).exists()

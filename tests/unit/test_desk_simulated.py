@@ -17,9 +17,10 @@ from agents.cases.chain import Checker, Head, head_after
 from agents.cases.deciding import Opening
 from schemas.cases import CaseCommand, CaseEvent, Person
 from streams.desk import audit
-from streams.desk.chains import Chain
+from streams.desk.chains import Work
+from streams.desk.keeping import Keeper
 from streams.engine.store import Store
-from streams.errors import LostError, UnavailableError
+from streams.errors import UnavailableError
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 AHEAD = timedelta(hours=1)
@@ -109,7 +110,7 @@ def world_of(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     monkeypatch.setattr(audit, "head", lambda client, _chain: client.head())
     monkeypatch.setattr(audit, "trails", lambda client, ids: client.trail(ids))
     monkeypatch.setattr(audit, "openings", lambda client, ids: [client.alerts[i] for i in ids if i in client.alerts])
-    monkeypatch.setattr(audit, "is_known", lambda client, case_id: case_id in client.alerts)
+    monkeypatch.setattr(audit, "known", lambda client, ids: {i for i in ids if i in client.alerts})
     return World
 
 
@@ -132,6 +133,12 @@ def season(seed: int) -> tuple[list[Opening], list[CaseCommand]]:
     return openings, commands
 
 
+def keeper(world: World, store: Store) -> Keeper:
+    client: Any = world
+    producer: Any = Producer(world)
+    return Keeper(store, client, producer, AHEAD)
+
+
 class Desk:
     """One process: reads both topics from what is committed, in batches."""
 
@@ -142,7 +149,7 @@ class Desk:
         self._topics = topics
         self._offsets = offsets
         self._store = TroubledStore(world)
-        self._chain: Chain | None = None
+        self._keeper = keeper(world, self._store)
 
     async def step(self) -> None:
         """One batch; what fails is read again."""
@@ -150,13 +157,9 @@ class Desk:
         starts = list(self._offsets)
         ends = [start + world.random.randint(0, 6) for start in starts]
         openings, commands = (topic[a:b] for topic, a, b in zip(self._topics, starts, ends, strict=True))
-        chain, self._chain = self._chain, None
-        if chain is None:
-            client: Any = world
-            producer: Any = Producer(world)
-            chain = await Chain.open(CHAIN, self._store, client, producer)
-        await chain.take(openings, commands, NOW, AHEAD)
-        self._chain = chain
+        taken = await self._keeper.take({CHAIN: Work(list(openings), list(commands))}, NOW)
+        if taken.lost:
+            return
         if world.random.random() < 0.8:  # else the commit got lost, and all of it is read again
             self._offsets[:] = [min(end, len(topic)) for end, topic in zip(ends, self._topics, strict=True)]
 
@@ -192,7 +195,7 @@ async def live(world: World, seed: int) -> None:
         except CrashError:
             await desks[number].close()
             desks[number] = Desk(world, topics, offsets)
-        except (LostError, UnavailableError):
+        except UnavailableError:
             pass
         world.intruder = None
         if world.loses_redis and world.trouble and world.random.random() < 0.1:
@@ -253,16 +256,13 @@ async def test_every_row_stands_once_whatever_happens(world_of: Any, loses_redis
 async def test_rows_that_redis_remembers_and_clickhouse_lost_leave_a_gap(world_of: Any) -> None:
     world = world_of(0, 0.0)
     openings, _commands = season(0)
-    client: Any = world
-    producer: Any = Producer(world)
     store = TroubledStore(world)
-    chain = await Chain.open(CHAIN, store, client, producer)
+    desk = keeper(world, store)
     for opening in openings[:3]:
-        await chain.take([opening], [], NOW, AHEAD)
+        await desk.take({CHAIN: Work([opening])}, NOW)
     for number in (2, 3):  # somebody deletes them; the last batch comes back from Redis, the one before does not
         del world.rows[number]
-    chain = await Chain.open(CHAIN, store, client, producer)
-    await chain.take([openings[4]], [], NOW, AHEAD)
+    await keeper(world, store).take({CHAIN: Work([openings[4]])}, NOW)
     checker = Checker()
     for _number, event in sorted(world.rows.items()):
         checker.add(event)
@@ -272,17 +272,16 @@ async def test_rows_that_redis_remembers_and_clickhouse_lost_leave_a_gap(world_o
 
 async def test_a_desk_that_was_passed_over_writes_nothing(world_of: Any) -> None:
     world = world_of(0, 0.0)
-    (first, second, *_), _commands = season(0)
-    client: Any = world
-    producer: Any = Producer(world)
+    (first, second, third, *_), _commands = season(0)
     stores = [TroubledStore(world) for _ in range(2)]
-    old = await Chain.open(CHAIN, stores[0], client, producer)
-    await old.take([first], [], NOW, AHEAD)
-    new = await Chain.open(CHAIN, stores[1], client, producer)
-    with pytest.raises(LostError):
-        await old.take([second], [], NOW, AHEAD)
-    assert len(world.rows) == 1
-    await new.take([second], [], NOW, AHEAD)
-    assert [event.case_id for _number, event in sorted(world.rows.items())] == [first.case_id, second.case_id]
+    old, new = (keeper(world, store) for store in stores)
+    await old.take({CHAIN: Work([first])}, NOW)
+    await old.take({0: Work([third])}, NOW)
+    await new.take({CHAIN: Work([second])}, NOW)
+    taken = await old.take({CHAIN: Work([third]), 0: Work()}, NOW)
+    assert (taken.events, list(taken.lost)) == ([], [CHAIN])
+    again = await old.take({CHAIN: Work([first])}, NOW)  # it opens the chain anew: the other one is passed over now
+    assert (again.events, again.lost) == ([], {})
+    assert list((await new.take({CHAIN: Work([second])}, NOW)).lost) == [CHAIN]
     for store in stores:
         await store.close()

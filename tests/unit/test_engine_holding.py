@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,6 +11,8 @@ import structlog
 from aiokafka import TopicPartition
 from small_company import SHIPPED, engine, policy, sale, with_rows
 
+from agents.compliance.rule_book import LIVE, RuleBook, RuleSet
+from agents.intake.judging import Judging
 from agents.progress.plan import Plan
 from schemas.reference import Rep
 from streams.engine.checkpoint import OwnedShard
@@ -69,6 +72,16 @@ class Services:
         self.on_rebuild()
         return self.simulated.opener.rebuilt(number, token, company, old)
 
+    def judged_anew(self, owned: OwnedShard, company: Company) -> Judging:
+        if self.away:
+            self.away -= 1
+            msg = "ClickHouse does not answer"
+            raise UnavailableError(msg)
+        return self.simulated.opener.judged_anew(owned, company)
+
+    def tell_past(self, owned: OwnedShard) -> None:
+        self.simulated.opener.tell_past(owned)
+
 
 async def nothing(_shards: Callable[[], Iterable[OwnedShard]]) -> None:
     """A round of checkpoints that finds nothing to write."""
@@ -113,6 +126,23 @@ async def test_news_that_could_not_be_adopted_by_all_shards_are_adopted_again() 
     await held.adopt(fresh)
     assert not held.behind
     assert all(owned.shard.progress.plan is fresh.plan for owned in held.shards.values())
+
+
+async def test_other_rules_are_taken_up_by_every_shard_once_their_past_can_be_read() -> None:
+    services = Services()
+    held = await holding(services)
+    fresh = replace(held.company, rules=RuleBook(9, RuleSet(LIVE, 9, ())))
+    services.away = 1
+    with pytest.raises(UnavailableError):
+        await held.adopt(fresh)
+    assert held.behind
+    progress = {number: owned.shard.progress for number, owned in held.shards.items()}
+    await held.adopt(fresh)
+    assert not held.behind
+    assert [owned.shard.judging.version for owned in held.shards.values()] == [9, 9, 9]
+    assert {number: owned.shard.progress for number, owned in held.shards.items()} == progress  # figures stay
+    assert held.live() == list(held.shards.values())
+    assert [number for number, _ in services.sought[-4:]] == [0, 0, 1, 2]  # what came meanwhile is read again
 
 
 async def test_reference_data_that_leaves_the_past_alone_computes_nothing_anew() -> None:

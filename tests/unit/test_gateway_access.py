@@ -16,14 +16,16 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from gateway_parts import SECRET, Bench, FakeReading, QuietFeed, bearer, gateway, made_keys, token
 from pydantic import SecretStr
+from structlog.testing import capture_logs
 
+from agents.cases.deciding import MAY
 from streams.errors import UnavailableError, UsageError
 from streams.gateway.app import skeleton
 from streams.gateway.keys import Keys, digest_of
 from streams.gateway.limits import RateLimit
 from streams.gateway.problems import ProblemError
 from streams.gateway.readiness import Readiness
-from streams.gateway.rights import ACTIONS, JUDGES, MAY, SEES
+from streams.gateway.rights import ACTIONS, JUDGES, SEES
 from streams.gateway.tokens import Tokens, ensure_secret, mint, secret_of, tokens_of
 from streams.settings import Settings
 
@@ -299,3 +301,40 @@ def test_readiness_says_which_and_is_asked_seldom(bench: Bench) -> None:
         answer = away.client.get("/readyz")
     assert (answer.status_code, answer.json()["clickhouse"]) == (503, False)
     assert QuietFeed
+
+
+def test_a_fault_of_ours_shows_no_traceback() -> None:
+    def break_down(_statement: str, _values: object) -> Any:
+        msg = "a secret of the inside"
+        raise ZeroDivisionError(msg)
+
+    with capture_logs() as logs, gateway(FakeReading(break_down)) as broken:
+        answer = broken.client.get("/v1/alerts", headers=bearer("auditor"))
+    with gateway(FakeReading()) as away:
+        waits = away.client.get("/v1/alerts", headers=bearer("auditor"))
+
+    assert (answer.status_code, answer.headers["content-type"]) == (500, "application/problem+json")
+    assert answer.json()["request_id"] == answer.headers["x-request-id"]
+    assert "secret of the inside" not in answer.text
+    assert [entry["request_id"] for entry in logs] == [answer.json()["request_id"]]
+    assert (waits.status_code, waits.headers["retry-after"]) == (503, "5")
+
+
+def test_every_answer_is_guarded(bench: Bench) -> None:
+    for path in ("/healthz", "/v1/me", "/nowhere", "/openapi.json"):
+        headers = bench.client.get(path).headers
+        assert (headers["x-content-type-options"], headers["cache-control"]) == ("nosniff", "no-store")
+        assert "access-control-allow-origin" not in headers
+    wrong = bench.client.post("/healthz")
+    assert (wrong.status_code, wrong.headers["allow"], wrong.headers["content-type"]) == (
+        405,
+        "GET",
+        "application/problem+json",
+    )
+
+
+def test_a_request_that_takes_too_long_ends() -> None:
+    with gateway(FakeReading(lambda _statement, _values: time.sleep(0.5) or []), timeout_s=0.1) as slow:
+        answer = slow.client.get("/v1/alerts", headers=bearer("auditor"))
+
+    assert (answer.status_code, "took longer than" in answer.json()["detail"]) == (503, True)

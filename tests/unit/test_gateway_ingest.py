@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from gateway_parts import Bench, gateway
+from gateway_parts import POLICIES, Bench, gateway
+from structlog.testing import capture_logs
 
 from agents.intake.decode import RefusedError, decode
 from schemas.events import EVENT_MODELS
@@ -14,6 +15,7 @@ from streams.gateway.access import Bounds
 from streams.gateway.examples import EVENTS
 from streams.gateway.problems import ProblemError
 from streams.gateway.splitting import items_of_lines, items_of_list
+from streams.gateway.suspicion import suspicion_of
 
 VISIT = EVENTS["visit"]
 
@@ -263,16 +265,27 @@ def test_what_the_broker_finds_too_large_is_refused_alone(bench: Bench) -> None:
     assert told["results"][1]["message"].startswith("the message is larger than the broker takes")
 
 
-def test_what_is_suspicious_is_never_repeated() -> None:
-    secret = "王医生 阿托伐他汀 120 盒"
-    with gateway(suspicious=lambda _kind, raw: secret in raw.decode()) as bench:
-        good = bench.client.post("/v1/events/visit", json=visit(1, feedback_text=secret), headers=bench.key())
-        bad = bench.client.post("/v1/events/visit", json=visit(2, feedback_score=secret), headers=bench.key())
+def test_what_the_guard_suspects_is_handed_on_and_never_repeated() -> None:
+    secret = "王医生本月开了阿托伐他汀120盒"
+    sent = [
+        visit(1, feedback_text=secret),
+        visit(2, feedback_score=secret),
+        {**visit(3), "event_id": secret},
+        {**visit(4), "source": secret},
+        visit(5, feedback_text="一切顺利"),
+        visit(6, feedback_score="high"),
+    ]
+    with gateway(suspicious=suspicion_of(POLICIES)) as bench, capture_logs() as logs:
+        told = bench.client.post("/v1/events/visit/batch", json=sent, headers=bench.key()).json()
+        alone = bench.client.post("/v1/events/visit", json=sent[1], headers=bench.key())
 
-    assert (good.status_code, bad.status_code) == (202, 422)
-    assert secret in bench.producer.sent[0][2].decode()
-    assert secret not in good.text + bad.text
-    assert "is not repeated here" in bad.json()["detail"]
+    assert [item["status"] for item in told["results"]] == ["accepted", "refused"] * 3
+    assert [item["event_id"] for item in told["results"]] == ["V-1", None, None, None, "V-5", None]
+    assert secret not in f"{told}{alone.text}{logs}"
+    assert "is not repeated here" in alone.json()["detail"]
+    assert "(got 'high')" in told["results"][5]["message"]
+    # the stream sets aside what it gets: all but what is merely wrong
+    assert [json.loads(value) for _, _, value, _ in bench.producer.sent] == [*sent[:5], sent[1]]
 
 
 def test_large_batches_count_as_several_requests() -> None:

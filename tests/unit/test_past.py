@@ -1,5 +1,6 @@
 """The compact past of a shard: it gives what whole events in memory give, in whatever order they come."""
 
+import sys
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -79,7 +80,8 @@ def rules(draw: st.DrawFn) -> CompiledRule:
             [
                 "",
                 " or any(count(activities(today{})) > 1 for a in attendees)",
-                " or any(sum(y.amount for y in activities(last(3 * days){}) if y.payee_id == a.hcp_id) > 9 for a in attendees)",
+                " or any(sum(y.amount for y in activities(last(3 * days){}) if y.payee_id == a.hcp_id) > 9"
+                " for a in attendees)",
                 " or count(activities(this_week{})) > 3",
             ]
         )
@@ -114,7 +116,7 @@ def activities(draw: st.DrawFn) -> dict[str, Any]:
 
 
 def shown(explanation: Explanation | None) -> Any:
-    """Values of numbers, texts and truths of the tree; what stands for a past event is left out, and what is below it."""
+    """Values of numbers, texts and truths of the tree; past events and what is below them are left out."""
     if explanation is None:
         return None
     values = explanation.value if isinstance(explanation.value, int | Decimal | str | None) else "…"
@@ -139,7 +141,14 @@ def enter(past: Past, memory: MemoryHistory, one: Any) -> None:
         past.add(one, subject, key)
 
 
-@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def frames_of(one: Any, worlds: list[World], person: str | None) -> list[Frame]:
+    frames = [Frame(one, world) for world in worlds]
+    for frame in frames:
+        frame.person = person
+    return frames
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(rules(), min_size=1, max_size=3), st.lists(activities(), min_size=1, max_size=14))
 def test_it_says_what_whole_events_say(chosen: list[CompiledRule], fields: list[dict[str, Any]]) -> None:
     past, memory, references = Past(chosen), MemoryHistory(), world_of().references
@@ -147,20 +156,118 @@ def test_it_says_what_whole_events_say(chosen: list[CompiledRule], fields: list[
     for given_fields in fields:
         one = event_of("activity", **given_fields)
         for rule in chosen:
-            verdicts = []
             place = rule.place("activity")
             for person in (None,) if place == REP else subjects_of(one, place):
-                for world in worlds:
-                    frame = Frame(one, world)
-                    frame.person = person
-                    outcome, verdict = rule.judge(frame), rule.verdict(frame)
-                    assert verdict.outcome == outcome
-                    verdicts.append((outcome, verdict.missing, verdict.sentences.get("en", "").split(" ")[:2]))
-                    event(outcome)
-                    of_both(shown(verdict.explanation), shown(verdict.explanation))
-                frames = [Frame(one, world) for world in worlds]
-                for frame in frames:
-                    frame.person = person
-                of_both(*(shown(rule.verdict(frame).explanation) for frame in frames))
-                assert verdicts[-1] == verdicts[-2]
+                frames = frames_of(one, worlds, person)
+                outcomes = [rule.judge(frame) for frame in frames]
+                event(outcomes[0])
+                verdicts = [rule.verdict(frame) for frame in frames]
+                assert outcomes == [verdict.outcome for verdict in verdicts]
+                assert outcomes[0] == outcomes[1], rule.rule
+                assert verdicts[0].missing == verdicts[1].missing
+                of_both(*(shown(verdict.explanation) for verdict in verdicts))
+                told = [verdict.sentences.get("en", "").split(" ")[:2] for verdict in verdicts]
+                assert told[0] == told[1]  # the two numbers; the third is a list of events
         enter(past, memory, one)
+
+
+def moment_us(text: str) -> int:
+    return (datetime.fromisoformat(text) - datetime(1970, 1, 1, tzinfo=UTC)) // _MICROSECOND
+
+
+def test_what_rules_want_and_how_far_back() -> None:
+    rules = [
+        rule_of("count(activities(this_month)) > 3"),
+        rule_of("sum(a.amount for a in activities(last(90 * days))) > 3"),
+        rule_of("count(visits(this_year, hcp=person)) > 3"),
+        rule_of("amount > 3", "activity", "{seen}", seen="count(sales(this_quarter))"),
+    ]
+    past = Past(rules)
+    assert {
+        (kind, subject): past.horizon(kind, subject)
+        for kind in ("activity", "visit", "sale", "survey")
+        for subject in ("rep", "hcp", "institution")
+        if past.wants(kind, subject)
+    } == {
+        ("activity", "rep"): timedelta(days=90),
+        ("visit", "hcp"): timedelta(days=366, hours=1),
+        ("sale", "rep"): timedelta(days=92, hours=1),  # only a sentence asks for it
+    }
+    assert past.horizon("visit", "rep") is None
+
+
+def test_what_no_window_reaches_is_forgotten_and_what_one_reaches_is_not() -> None:
+    text = "count(activities(last(2 * days))) + sum(a.amount for a in activities(last(2 * days))) > 1000"
+    rule = rule_of(
+        f"{text} or max(a.amount for a in activities(last(2 * days))) > 1000", "activity", "{n}", n=text[:-7]
+    )
+    past = Past([rule])
+    world = World(world_of().references, past, SHANGHAI, {})
+    for day, amount in ((1, "5"), (2, "7"), (3, "11"), (4, "13")):
+        past.add(
+            event_of("activity", event_id=f"e{day}", amount=amount, occurred_at=f"2026-03-0{day}T12:00:00+08:00"),
+            "rep",
+            "R1",
+        )
+    frame = Frame(event_of("activity", occurred_at="2026-03-04T12:00:00+08:00"), world)
+    judged = [rule.verdict(frame).explanation]
+    past.evict(moment_us("2026-03-04T12:00:00+08:00"))
+    judged.append(rule.verdict(frame).explanation)
+    values = [{part.text: part.value for part in _all(one)}[text[:-7]] for one in judged if one is not None]
+    assert values == [3 + 7 + 11 + 13] * 2
+    assert [len(line.moments) for line in _lines(past)] == [3, 3, 3]
+    past.evict(moment_us("2026-03-06T12:00:00.000001+08:00"))
+    assert list(_lines(past)) == []
+
+
+def _all(explanation: Explanation) -> list[Explanation]:
+    return [explanation, *(one for part in explanation.parts for one in _all(part))]
+
+
+def _lines(past: Past) -> list[Any]:
+    return [line for store in past.stores.values() for line in store.lines.values()]
+
+
+def test_sums_beyond_64_bits_are_exact() -> None:
+    rule = rule_of("sum(a.amount for a in activities(this_year)) > 1", "activity")
+    past, memory = Past([rule]), MemoryHistory()
+    for number, amount in enumerate(("9223372036854.775807", "0.000001", "99999999999999999999999999.999999")):
+        hour = 9 - number  # each one earlier than those before
+        enter(
+            past,
+            memory,
+            event_of("activity", event_id=f"e{number}", amount=amount, occurred_at=f"2026-03-04T0{hour}:00:00+08:00"),
+        )
+    found = []
+    for history in (past, memory):
+        explanation = rule.verdict(
+            Frame(event_of("activity"), World(world_of().references, history, SHANGHAI, {}))
+        ).explanation
+        assert explanation is not None
+        found.append(explanation.parts[0].value)
+    assert found == [Decimal("100000000000009223372036854.775807")] * 2
+
+
+def test_no_event_is_kept_where_rules_ask_for_numbers() -> None:
+    """A visit in a count takes sixteen bytes beside what its line takes."""
+    past = Past([rule_of("count(visits(this_year)) > 3", "visit")])
+    one = event_of("visit")
+    for number in range(10_000):
+        past.add(one.model_copy(update={"event_id": f"v{number}"}), "rep", "R1")
+    (line,) = _lines(past)
+    assert len(line.moments) == 10_000
+    assert line.moments.buffer_info()[1] * 8 + line.owners.buffer_info()[1] * 8 == 160_000
+    assert sys.getsizeof(line.moments) + sys.getsizeof(line.owners) < 190_000
+    assert not any(isinstance(getattr(line, name, None), list) for name in ("items", "totals"))
+
+
+def test_an_event_that_came_before_is_not_its_own_past() -> None:
+    rule = rule_of("count(visits(today)) > 0", "visit")
+    past = Past([rule])
+    world = World(world_of().references, past, SHANGHAI, {})
+    for number in range(20):
+        past.add(event_of("visit", event_id="v0" if number else "v1"), "rep", "R1")
+    counted = [rule.verdict(Frame(event_of("visit", event_id=name), world)) for name in ("v0", "v1", "v2")]
+    assert [one.explanation.parts[0].value for one in counted if one.explanation is not None] == [1, 19, 20]
+    past.add(event_of("activity", event_id="v9"), "rep", "R1")  # nobody asks for activities
+    assert len(_lines(past)) == 1

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
+from operator import attrgetter
 from typing import Any
 
 from agents.compliance.arithmetic import UNITS
@@ -78,7 +79,7 @@ def _whose(options: dict[str, Node]) -> tuple[Place, Run]:
     for subject, key in options.items():
         field = key.text if key.parts or not key.op else key.op.removeprefix(".")
         return Place(subject, field), key.run
-    return REP, lambda frame: getattr(frame.event, "rep_id", None)
+    return REP, attrgetter("event.rep_id")
 
 
 for _plural, _kind in PASTS.items():
