@@ -217,6 +217,10 @@ the code that judges in the workers, and held against the labels the simulator w
 A *near miss* is labelled too and must not hit, as nothing else must that is not planted. Rules about made-up visits and
 late reports are also broken by the story `faked_visits` and by habit; their labels come from there.
 
+Events are judged in the order in which they reach the company. Where events of several representatives about one
+professional or hospital arrive in another order than they happened, as when a worker catches up with a past of days,
+each is judged with those that happened before it and have arrived; a later one is not judged again.
+
 | rule | planted | found | missed | false | near misses | recall | precision |
 |---|---:|---:|---:|---:|---:|---:|---:|
 """
