@@ -40,6 +40,7 @@ help:
 	@echo 'make test-kafka  the engine suite on a real Apache Kafka; needs java (17 or newer) and mvn'
 	@echo 'make bench       measure the time from an event to its alert light (ARGS="--rate 1000 --seconds 30")'
 	@echo 'make bench-rules  measure the compliance rules beside plain Python and eval (ARGS="--reps 60 --days 60")'
+	@echo 'make bench-gateway  measure what an event costs through the gateway beside producing it directly'
 	@echo 'make schemas     write docs/schemas from the models'
 	@echo 'make openapi     write docs/openapi.json from the gateway'
 	@echo 'make dictionary  write docs/data-dictionary.md from the database'
@@ -89,6 +90,9 @@ bench: install
 bench-rules: install
 	$(PY) -m bench.rules $(ARGS)
 
+bench-gateway: install
+	$(PY) -m bench.gateway_ingest $(ARGS)
+
 schemas: install-test
 	$(PY) -m schemas.publish docs/schemas
 
@@ -116,4 +120,4 @@ lock:
 clean:
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 
-.PHONY: help install install-test run test test-full test-kafka check bench bench-rules schemas openapi dictionary boards proof lock clean
+.PHONY: help install install-test run test test-full test-kafka check bench bench-rules bench-gateway schemas openapi dictionary boards proof lock clean

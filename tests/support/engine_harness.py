@@ -15,6 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import recovery_rules
 import redis
 from clickhouse_connect.driver.client import Client
 from confluent_kafka import KafkaException
@@ -23,12 +24,13 @@ from field_force import Company, Message
 from pydantic import SecretStr
 from real_kafka import RealKafka
 
-from streams import clickhouse, local, migrate, policies, references
+from agents.progress.calendar import CompanyTime
+from streams import clickhouse, local, migrate, policies, references, rule_lifecycle
 from streams.errors import UnavailableError
 from streams.producer import BulkProducer
 from streams.settings import Settings
 from streams.shards_view import Progress, ShardsView
-from streams.topics import COMMANDS, DEAD_LETTERS, LIGHTS, SHARD_TOPICS
+from streams.topics import OTHER_TOPICS, SHARD_TOPICS
 
 ROOT = Path(__file__).parents[2]
 PARTITIONS = 4
@@ -175,6 +177,8 @@ class Stack:
             _truncate(client)
             references.publish(client, company.references, "tests")
             policies.publish(client, policies.read(self.settings.policies), author="tests")
+            rules = recovery_rules.written(self.folder / "rules")
+            rule_lifecycle.publish_example(client, rules, CompanyTime(self.settings.time_zone))
 
     def start_clickhouse(self) -> None:
         """Start ClickHouse, on the port it had before."""
@@ -379,7 +383,7 @@ class Stack:
 def create_topics(bootstrap: str, timeout_s: float = 30.0) -> None:
     """Empty topics on a real broker; those that are there are deleted first."""
     admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
-    wanted = (*SHARD_TOPICS, DEAD_LETTERS, LIGHTS, COMMANDS)
+    wanted = (*SHARD_TOPICS, *OTHER_TOPICS)
     there = [topic for topic in wanted if topic in admin.list_topics(timeout=10).topics]
     for done in (admin.delete_topics(there) if there else {}).values():
         done.result(timeout_s)

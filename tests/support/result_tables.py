@@ -45,6 +45,12 @@ STATEMENTS = {
         f" FROM node_totals FINAL WHERE {_KEPT}"
     ),
     "call_counts": "SELECT month_start, rep_id, hcp_id, calls FROM call_counts FINAL WHERE calls > 0",
+    "alerts": (
+        "SELECT alert_id, rule_id, subject_kind, subject_id, rep_id, event_kind, event_id, period_start, message_en,"
+        " explanation, team_id, region_id FROM alerts FINAL"
+    ),
+    "rule_hits": "SELECT * EXCEPT (judged_at, version) FROM rule_hits FINAL",
+    "touches": "SELECT * EXCEPT (stream_partition, stream_offset) FROM touches FINAL",
     "dead_letters": "SELECT topic, hex(raw) AS raw_hex, step, error_class FROM dead_letters FINAL",
 }
 
