@@ -84,7 +84,7 @@ def run(
     backtest = Backtest(live, lists, drafts, references=known, directory=directory, time=time, first=first, last=last)
     if on_hits is not None:
         backtest.on_hits = on_hits
-    in_force = rule_books.load(client, time)
+    in_force = rule_books.book_of(client, texts, time, lists, rules)
     around = Surroundings(RuleBook(0, in_force.live, in_force.shadows, in_force.lists), known, directory, time)
     reading = _Reading(client, backtest, (_moment(time, first), _moment(time, last + timedelta(days=1))), report)
     return reading.run(derived_subjects(backtest, Judge(around, lambda _: False)))

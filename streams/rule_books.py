@@ -65,8 +65,24 @@ def load(client: Client, time: CompanyTime) -> RuleBook:
         UnavailableError: ClickHouse does not answer.
     """
     texts = read(client)
+    return book_of(client, texts, time, *in_force(texts, time))
+
+
+def book_of(
+    client: Client,
+    texts: Texts,
+    time: CompanyTime,
+    lists: Mapping[str, frozenset[str]],
+    rules: tuple[CompiledRule, ...],
+) -> RuleBook:
+    """The same where the named lists and the rules in force are known.
+
+    Raises:
+        UsageError: what acts at the intake, or a trial, cannot be read by this version of the program.
+        InvalidError: a stored text was altered.
+        UnavailableError: ClickHouse does not answer.
+    """
     state = texts.state
-    lists, rules = in_force(texts, time)
     shadows = []
     for name, started in state.running.items():
         pack = trial_pack(client, started, time, lists)
