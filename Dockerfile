@@ -15,7 +15,8 @@ RUN pip --python /opt/venv/bin/python install --no-cache-dir --no-deps --no-buil
 
 FROM python:3.12.11-slim-bookworm
 LABEL org.opencontainers.image.title="sfe-pulse"
-RUN useradd --uid 10001 --user-group --no-create-home --shell /usr/sbin/nologin pulse
+RUN useradd --uid 10001 --user-group --no-create-home --shell /usr/sbin/nologin pulse \
+    && install --directory --owner pulse --group pulse --mode 700 /app/data
 WORKDIR /app
 COPY --from=build /opt/venv /opt/venv
 COPY --from=build /app /app

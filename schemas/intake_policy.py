@@ -123,7 +123,9 @@ class CountingWords(Model):
     usage: Words
     """What institutions do, too: 使用, used."""
     units: Words
-    """Packages, prescriptions, patients: 盒, boxes."""
+    """Packages and prescriptions: 盒, boxes."""
+    people: Words = ()
+    """Patients who are counted: 名患者, patients."""
     doses: Words
     """Units that doses are told in, too: 片, tablets."""
     measures: Words
@@ -133,13 +135,13 @@ class CountingWords(Model):
     supply: Words = ()
     """A clause with one of these is about supply: 进货, stock."""
     dosing: Words = ()
-    """A sentence with one of these talks about doses: 每日, daily."""
+    """A sentence with one of these talks about doses: fewer than `many_doses` of them are no count."""
     studies: Words = ()
-    """A sentence with one of these talks about a study or a single case: 试验, adverse."""
+    """A sentence with one of these talks about a study or a case: patients, and `few` of anything, are no count."""
     ignored: Words = ()
     """Words that only contain one of the others: 开会."""
     patterns: Patterns = ()
-    """Further sentences that count, once they are about a professional."""
+    """Further sentences that count, once they are about a professional and have a number in them."""
 
 
 class CountingKeys(Model):
@@ -160,6 +162,10 @@ class CountingRule(IntakeRule):
 
     words: CountingWords
     keys: CountingKeys
+    few: Annotated[int, Field(ge=1, le=1_000)] = 10
+    """From this number on packages are counted in sentences about studies and single cases, too, and without a verb."""
+    many_doses: Annotated[int, Field(ge=1, le=10_000)] = 30
+    """From this number on tablets and the like are counted in sentences about doses, too."""
 
     @field_validator("message")
     @classmethod

@@ -118,15 +118,21 @@ class Judged:
         """Judge one event where its representative's past is, and at everybody it concerns."""
         if made.kind in _UNJUDGED:
             return
-        self.events += 1
         event = self._let_in(made)
-        if event is None:
-            return
+        if event is not None:
+            self.judge(event)
+        else:
+            self.events += 1
+
+    def judge(self, event: Any) -> None:
+        """Judge an event that was let in."""
+        self.events += 1
         self._judging.enter(event, self._judging.look(event, self._now), at_once=True)
         for touch in self._judging.told().touches:
             self._judging.take(TouchRow(touch, self.events, self._now), self._now)
         for hit in self._judging.settle()[0].hits:
-            self._found(hit.rule.rule.id, hit.subject_kind, hit.subject_id, made.kind, event.rep_id, event.event_id)
+            kind, rep, name = event.kind_name, event.rep_id, event.event_id
+            self._found(hit.rule.rule.id, hit.subject_kind, hit.subject_id, kind, rep, name)
 
     def _let_in(self, made: Made) -> Any:
         """The event, if R06 lets it in; what R26 withholds of it is noted."""
@@ -206,10 +212,14 @@ def text_of(proof: Proof, plan: Plan) -> str:
     head = f"""# Proof of the compliance rules
 
 Written by `make proof` (`pulse policy prove`): a simulated quarter ({plan.start} to {plan.last_day}, {plan.reps}
-representatives, seed {plan.seed}, every breach planted {plan.breaches} times) with {proof.events:,} events, judged by the
-code that judges in the workers, and held against the labels that the simulator writes while it plants.
+representatives, seed {plan.seed}, every breach planted {plan.breaches} times) with {proof.events:,} events, judged by
+the code that judges in the workers, and held against the labels the simulator writes while it plants.
 A *near miss* is labelled too and must not hit, as nothing else must that is not planted. Rules about made-up visits and
 late reports are also broken by the story `faked_visits` and by habit; their labels come from there.
+
+Events are judged in the order in which they reach the company. Where events of several representatives about one
+professional or hospital arrive in another order than they happened, as when a worker catches up with a past of days,
+each is judged with those that happened before it and have arrived; a later one is not judged again.
 
 | rule | planted | found | missed | false | near misses | recall | precision |
 |---|---:|---:|---:|---:|---:|---:|---:|

@@ -101,6 +101,11 @@ class EngineService(Service):  # type: ignore[misc] # mode has no types
         await asyncio.to_thread(ensure_topics, settings)
         partitions, cluster = await source_layout(settings)
         company = await asyncio.to_thread(load_company, settings, self._reader)
+        if company.rules.intake is None:
+            log.warning(
+                "no rules of the intake are in force: counted prescriptions are not stopped",
+                hint="policies/compliance/intake.yaml must be among what is published",
+            )
         self._seasons = SeasonKeeper(_client(settings))
         company = await self._seasons.applied(company)
         opener = Opener(settings, self._reader, partitions, cluster)
@@ -262,7 +267,7 @@ def build_app(settings: Settings, services: Sequence[Service], folder: str, name
     return app
 
 
-def require_urls(settings: Settings) -> None:
+def require_urls(settings: Settings, who: str = "a worker") -> None:
     """Refuse to start without knowing where the services are.
 
     Raises:
@@ -271,7 +276,7 @@ def require_urls(settings: Settings) -> None:
     missing = [name for name in ("kafka_url", "redis_url", "clickhouse_url") if getattr(settings, name) is None]
     if missing:
         names = ", ".join(f"PULSE_{name.upper()}" for name in missing)
-        msg = f"a worker alone needs {names}: set them, or run `pulse up`, which starts what is missing"
+        msg = f"{who} alone needs {names}: set them, or run `pulse up`, which starts what is missing"
         raise UsageError(msg)
 
 

@@ -1,7 +1,8 @@
 """The hash chain of the audit trail: how a row is sealed, and how a whole chain is checked.
 
-The hash of a row is the SHA-256 of its canonical JSON: every field but `hash`, names in alphabetical order, no blanks,
-UTF-8, moments in UTC with six decimals. It covers `previous_hash`, so a row cannot change without all that follow.
+The hash of a row is the SHA-256 of its canonical JSON: every field that has a value, but `hash`, names in alphabetical
+order, no blanks, UTF-8, moments in UTC with six decimals. Fields without a value are left out, so that a field added
+later does not change the hash of older rows. It covers `previous_hash`, so a row cannot change without all that follow.
 """
 
 import hashlib
@@ -35,7 +36,7 @@ class Head:
 
 def canonical(event: CaseEvent) -> bytes:
     """What the hash is taken of."""
-    fields = event.model_dump(exclude={"hash"})
+    fields = event.model_dump(exclude={"hash"}, exclude_none=True)
     return json.dumps(fields, ensure_ascii=False, sort_keys=True, separators=(",", ":"), default=_moment).encode()
 
 

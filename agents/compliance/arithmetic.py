@@ -126,7 +126,8 @@ def combined(sign: str, left: Node, right: Node) -> Node:
         except ArithmeticError:
             return None
 
-    return folded(node(kind, run, [left, right], is_steady=True))
+    op = "moments -" if sign == "-" and left.kind.name == right.kind.name == MOMENT.name else ""
+    return folded(node(kind, run, [left, right], is_steady=True, op=op))
 
 
 def opposite(part: Node) -> Node:

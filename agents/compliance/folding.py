@@ -1,8 +1,10 @@
 """Texts as rules compare them: without regard to case and width."""
 
 import unicodedata
+from functools import lru_cache
 
 
+@lru_cache(512)
 def fold(text: str) -> str:
     """The text without case, full-width characters as narrow ones.
 

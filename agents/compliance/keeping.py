@@ -61,8 +61,9 @@ class Store:
         """Keep what is wanted of an event, if it is."""
         selection, slots = self.selection, self._slots
         setattr(slots, selection.slot, event)
-        if selection.tests and not selection.picks(slots):
-            return
+        for test in selection.tests:
+            if not test(slots):
+                return
         where: Any = key
         if selection.groups:
             values = [group(slots) for group in selection.groups]

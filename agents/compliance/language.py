@@ -163,7 +163,7 @@ class _Reader:
         key = REFERENCE_OF_FIELD.get(name)
         if key is not None and key in fields:
             kind = record_of(REFERENCE_MODELS[name])
-            return Node(kind, name, lambda frame: frame.row(name, key))
+            return Node(kind, name, lambda frame: frame.row(name, key), op=f"row {name} {key}")
         if name in FUNCTIONS:
             raise self._source.error(part, f"{name} is a function: write {FUNCTIONS[name].example}")
         offered = ", ".join(sorted(names_of(self._scope)))

@@ -19,7 +19,9 @@ def all_of(parts: Sequence[Node]) -> Node:
 
 def any_of(parts: Sequence[Node]) -> Node:
     """Whether one part holds; evaluated from the left, up to the first yes."""
-    return folded(node(TRUTH, _first_decides([part.run for part in parts], decisive=True), parts, is_steady=True))
+    return folded(
+        node(TRUTH, _first_decides([part.run for part in parts], decisive=True), parts, is_steady=True, op="or")
+    )
 
 
 def _first_decides(runs: Sequence[Run], *, decisive: bool) -> Run:
@@ -73,7 +75,7 @@ def negated(part: Node) -> Node:
         value = inner(frame)
         return None if value is None else not value
 
-    return folded(node(TRUTH, run, [part], is_steady=True))
+    return folded(node(TRUTH, run, [part], is_steady=True, op="not"))
 
 
 def conditional(kind: Kind, condition: Node, chosen: Node, otherwise: Node) -> Node:

@@ -32,6 +32,8 @@ class Frame:
 
     Attributes:
         day: company day of the event.
+        day_number: the same as an ordinal.
+        kind: kind of the event.
         item0: item of the outer loop, while it runs.
         item1: item of the loop inside it.
         item2: item of the loop inside that.
@@ -41,12 +43,28 @@ class Frame:
         named: values of named parts, by the number of the part.
     """
 
-    __slots__ = ("_rows", "day", "event", "item0", "item1", "item2", "left", "moment_us", "named", "person", "world")
+    __slots__ = (
+        "_rows",
+        "day",
+        "day_number",
+        "event",
+        "item0",
+        "item1",
+        "item2",
+        "kind",
+        "left",
+        "moment_us",
+        "named",
+        "person",
+        "world",
+    )
 
     def __init__(self, event: Any, world: "World") -> None:
         self.event, self.world = event, world
         self.moment_us = moment_us = world.time.microseconds(event.occurred_at)
-        self.day = date.fromordinal(world.time.day_of_quarter_hour(moment_us // _QUARTER_HOUR_US))
+        self.day_number = number = world.time.day_of_quarter_hour(moment_us // _QUARTER_HOUR_US)
+        self.day = date.fromordinal(number)
+        self.kind: str = event.kind_name
         self.item0: Any = None
         self.item1: Any = None
         self.item2: Any = None
@@ -198,11 +216,16 @@ def node(
     )
 
 
-def remembered(part: Node) -> Node:
-    """The same node, worked out once for an event however often it is used. No loop may run around it."""
+def remembered(part: Node, run_once: Run | None = None) -> Node:
+    """The same node, worked out once for an event however often it is used. No loop may run around it.
+
+    Args:
+        part: the node.
+        run_once: a faster function with the same values, if there is one.
+    """
     if part.is_constant or not part.parts:
         return part
-    work, number = part.run, next(_NUMBERS)
+    work, number = run_once or part.run, next(_NUMBERS)
 
     def run(frame: Frame) -> Any:
         value = frame.named.get(number, _UNREAD)
@@ -210,7 +233,7 @@ def remembered(part: Node) -> Node:
             value = frame.named[number] = work(frame)
         return value
 
-    return replace(part, run=run)
+    return replace(part, run=run, op="let")
 
 
 def folded(made: Node) -> Node:

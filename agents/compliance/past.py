@@ -87,7 +87,7 @@ class Past:
 
     def _own(self, query: Query, frame: Frame, line: Line, low: int, high: int) -> list[int]:
         """Where the judged event itself stands, should it be there."""
-        if low == high or query.kind != frame.event.kind_name:
+        if low == high or query.kind != frame.kind:
             return []
         return line.places_of(owner_of(frame.event), low, high)
 
@@ -110,9 +110,9 @@ class Past:
         moments = line.moments  # the way nearly every rule takes, written out
         high = len(moments) if moments[-1] <= until_us else bisect_right(moments, until_us)
         low = bisect_left(moments, since_us, 0, high)
-        event = frame.event
-        if low == high or query.kind != event.kind_name:
+        if low == high or query.kind != frame.kind:
             return high - low
+        event = frame.event
         owner = hash((event.rep_id, event.event_id))
         if high - low <= FEW and owner not in line.owners[low:high]:
             return high - low

@@ -8,10 +8,11 @@ from typing import Any, Literal, NamedTuple
 from agents.compliance.errors import ExhaustedError, RuleError
 from agents.compliance.functions import FUNCTIONS
 from agents.compliance.language import compile_expression
-from agents.compliance.nodes import STEPS, Explanation, Frame, Need, Node, explain, missing, remembered
+from agents.compliance.nodes import STEPS, Explanation, Frame, Need, Node, Run, explain, missing, remembered
 from agents.compliance.places import PERSON, REP, Place, place_of, professionals, subjects_of
 from agents.compliance.scope import Scope, names_of
 from agents.compliance.selections import Selection
+from agents.compliance.straight import straight
 from agents.compliance.templates import Language, Template
 from schemas.compliance import Rule
 
@@ -88,8 +89,8 @@ class CompiledRule:
 
     def __init__(self, rule: Rule, lists: frozenset[str]) -> None:
         self.rule = rule
-        self._first = rule.effective_from
-        self._last = rule.effective_to or date.max
+        self._first = rule.effective_from.toordinal()
+        self._last = (rule.effective_to or date.max).toordinal()
         self._roles = frozenset(rule.scope.roles)
         flaws = list(_name_flaws(rule))
         made = {} if flaws else {kind: _Compilation(rule, kind, lists, flaws) for kind in rule.scope.events}
@@ -100,7 +101,7 @@ class CompiledRule:
         self._nodes = {kind: one.node for kind, one in made.items() if one.node is not None}
         self._places: dict[str, Place] = {kind: one.place for kind, one in made.items()}
         self._by_person = frozenset(kind for kind, place in self._places.items() if place.field == PERSON)
-        self._runs = {kind: node.run for kind, node in self._nodes.items()}
+        self._runs: dict[str, Run] = {kind: straight(node) for kind, node in self._nodes.items()}
         self._templates = {kind: one.templates for kind, one in made.items()}
 
     def place(self, kind: str) -> Place:
@@ -124,10 +125,10 @@ class CompiledRule:
         A rule about persons is judged for the frame's; without one for each professional the event names, up to the
         first that is hit.
         """
-        run = self._runs.get(frame.event.kind_name)
-        if run is None or not self._first <= frame.day <= self._last:
+        run = self._runs.get(frame.kind)
+        if run is None or not self._first <= frame.day_number <= self._last:
             return MISS
-        if self._by_person and frame.person is None and frame.event.kind_name in self._by_person:
+        if self._by_person and frame.person is None and frame.kind in self._by_person:
             return self._judge_each(frame)
         if self._roles:
             rep = frame.row("rep", "rep_id")
@@ -204,7 +205,7 @@ class _Compilation:
             made = self._tried(("let", name), lambda text=text: compile_expression(text, scope, None))
             if made is None:
                 return
-            named[name] = remembered(made)
+            named[name] = remembered(made, straight(made))
             texts.append((("let", name), made))
         self.node = self._tried(("when",), lambda: compile_expression(rule.when, scope))
         for one in LANGUAGES:

@@ -10,9 +10,11 @@ from datetime import date
 from decimal import Decimal
 from typing import Any, NamedTuple
 
+from agents.compliance.errors import ExhaustedError
 from agents.compliance.logic import all_of
 from agents.compliance.nodes import Frame, Node, Run, item_bit
 from agents.compliance.places import Place, walk
+from agents.compliance.straight import straight
 from agents.compliance.windows import WINDOWS, Window
 from agents.progress.calendar import CompanyTime
 from schemas.events import EVENT_MODELS
@@ -259,7 +261,7 @@ def _query(
     fields: tuple[str, ...] | None = (),
     is_items: bool = False,
 ) -> Query:
-    tests = [*(part.run for part in parts.tests)]
+    tests = [straight(part) for part in parts.tests]
     told = [_told(part) for part in parts.tests]
     if value is not None:
         tests.append(_is_there(value.run))
@@ -304,7 +306,7 @@ Answer = Callable[[Any, Query, Frame, str, int, int], Any]
 
 
 def asked(query: Query, answer: Answer) -> Run:
-    """Ask the history a query for whoever the event names; missing where it names nobody."""
+    """Ask the history a query for whoever the event names; missing where it names nobody. It costs a step."""
     key, since_us, until_us = query.look.key, query.since_us, query.until_us
 
     if not query.before_today:
@@ -313,6 +315,9 @@ def asked(query: Query, answer: Answer) -> Run:
             whose = key(frame)
             if whose is None:
                 return None
+            frame.left -= 1
+            if frame.left < 0:
+                raise ExhaustedError
             return answer(frame.world.history, query, frame, whose, since_us(frame), frame.moment_us)
 
         return straight
@@ -321,6 +326,7 @@ def asked(query: Query, answer: Answer) -> Run:
         whose = key(frame)
         if whose is None:
             return None
+        frame.spend(1)
         return answer(frame.world.history, query, frame, whose, since_us(frame), until_us(frame))
 
     return run

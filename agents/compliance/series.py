@@ -19,6 +19,7 @@ from agents.compliance.selections import (
     items_of,
     split,
 )
+from agents.compliance.straight import straight
 
 #: Loops inside a loop.
 MOST_LOOPS = 3
@@ -46,8 +47,8 @@ def each(depth: int, source: Node, kept: Node | None, element: Node, *, is_item:
         return _each_past(Loop(depth, source, kept, element, is_item), source.look)
     parts = [part for part in (source, kept, element) if part is not None]
     account = _account(SLOTS[depth], source, kept, element)
-    made = None if is_item else element.run
-    run = (_outer if depth == 0 else _inner(SLOTS[depth]))(source.run, kept.run if kept else None, made)
+    made = None if is_item else straight(element)
+    run = (_outer if depth == 0 else _inner(SLOTS[depth]))(source.run, straight(kept) if kept else None, made)
     return node(list_of(element.kind), run, parts, account, op="each")
 
 
@@ -65,8 +66,8 @@ def _each_past(loop: Loop, look: Look, fields: tuple[str, ...] | None = None) ->
     whole = read is None or (is_item and fields is None)
     query = items_of(look, parts, depth, None if whole else tuple(sorted({*(read or ()), *(fields or ())})))
     found = asked(query, picked)
-    rest = None if parts.rest is None else parts.rest.run
-    run = (_outer if depth == 0 else _inner(SLOTS[depth]))(found, rest, None if is_item else element.run)
+    rest = None if parts.rest is None else straight(parts.rest)
+    run = (_outer if depth == 0 else _inner(SLOTS[depth]))(found, rest, None if is_item else straight(element))
     account = _account_of_past(SLOTS[depth], (source, found), (kept, parts.rest), element)
     made = node(list_of(element.kind), run, [part for part in (source, kept, element) if part is not None], account)
     inside = [part.selections for part in (parts.rest, element) if part is not None]

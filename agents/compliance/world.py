@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol
 
 from agents.compliance.arithmetic import EXACT
@@ -127,13 +128,14 @@ def subjects(event: Any) -> Iterator[tuple[str, str]]:
 
     A professional is concerned by being visited, asked, paid or among the attendees.
     """
-    rep = getattr(event, "rep_id", None)
+    fields = event.__dict__  # asking a model for a field it does not have takes a microsecond
+    rep = fields.get("rep_id")
     if rep is not None:
         yield "rep", rep
-    attendees = getattr(event, "attendees", ())
-    payee = getattr(event, "payee_kind", None)
-    hcps = [getattr(event, "hcp_id", None), *(person.hcp_id for person in attendees)]
-    places = [getattr(event, "institution_id", None), *(person.institution_id for person in attendees)]
+    attendees = fields.get("attendees", ())
+    payee = fields.get("payee_kind")
+    hcps = [fields.get("hcp_id"), *[person.hcp_id for person in attendees]]
+    places = [fields.get("institution_id"), *[person.institution_id for person in attendees]]
     if payee == "hcp":
         hcps.append(event.payee_id)
     elif payee == "institution":
@@ -162,6 +164,7 @@ class References:
         self._registered: dict[tuple[str, ...], list[date]] = defaultdict(list)
         for row in rows.get("registration", ()):
             insort(self._registered[row.key], row.effective_from)
+        self.is_on_label = lru_cache(1 << 14)(self._is_on_label)
         self._special = {row.day: row.is_working_day for row in rows.get("calendar_day", ())}
         self._years = {day.year for day in self._special}
 
@@ -169,6 +172,15 @@ class References:
         """The row of a rep, institution, product or hcp in force on a day; None where there is none."""
         line = self._tables[table].get(key)
         return line.on(day) if line is not None else None
+
+    def _is_on_label(self, product_id: str, indication: str, day: date) -> bool | None:
+        """Whether a label names an indication on a day, blanks around it aside; None for an unknown product."""
+        product = self.row("product", product_id, day)
+        if product is None:
+            return None
+        wanted = indication.strip()
+        labels = [label for label in product.labels if label.indication.strip() == wanted]
+        return any(holds(label.valid_from, label.valid_to, day) for label in labels)
 
     def material(self, material_id: str, version: str, day: date) -> Material | None:
         """One version of a material as it stood on a day."""
@@ -186,6 +198,11 @@ class References:
         if day.year not in self._years:
             return None
         return bool(self._special.get(day, day.weekday() < _SATURDAY))
+
+
+def holds(first: date | None, last: date | None, day: date) -> bool:
+    """Whether a day lies in a period; open where an end is not given."""
+    return (first is None or first <= day) and (last is None or day <= last)
 
 
 def _timelines(rows: Sequence[Reference]) -> dict[tuple[str, ...], Timeline[Any]]:

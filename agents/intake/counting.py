@@ -16,7 +16,7 @@ from urllib.parse import unquote
 from agents.compliance.folding import fold
 from agents.compliance.patterns import parse
 from agents.compliance.searching import Searcher
-from schemas.intake_policy import CountingWords
+from schemas.intake_policy import CountingRule
 
 _HAN = "\u3400-\u4dbf\u4e00-\u9fff"
 _HAN_DIGITS = "〇零一二两三四五六七八九十百千万亿壹贰叁肆伍陆柒捌玖拾佰仟"
@@ -26,7 +26,8 @@ _WORDS = f"(?:{_TENS})(?:[ -](?:{_ONES}))?|(?:dozens?|hundreds?)|ten|eleven|twel
 _NUMBER = re.compile(rf"[0-9]+(?:[.,][0-9]+)*|[{_HAN_DIGITS}]+|\b(?:{_WORDS})\b")
 #: What a text without a quantity has none of.
 NUMERALS = re.compile(rf"[0-9０-９①-⒛㈠-㈩{_HAN_DIGITS}]")
-_NUMBER_WORDS = ("ty", "dozen", "hundred", "teen", "ten", "ele", "twel", "\\u", "&#", "%")
+_HIDDEN = "\u00ad\u200b-\u200f\u2060\ufeffａ-ｚ"
+_MAY_COUNT = re.compile(rf"[0-9０-９①-⒛㈠-㈩%\\{_HIDDEN}{_HAN_DIGITS}]|ty|dozen|hundred|teen|ten|ele|twel|&#")
 _BESIDE_HAN = re.compile(rf"(?<=[{_HAN}0-9])[\s·・*_]+(?=[{_HAN}])|(?<=[{_HAN}])[\s·・*_]+(?=[0-9a-z])")
 _SPELLED_OUT = re.compile(r"\b\w(?: \w){3,}\b")
 _BLANKS = re.compile(r"\s+")
@@ -38,7 +39,17 @@ _AFTER_NUMBER = re.compile(r"[+多余来几]?[ -]?(?:小|大|整|个)?")
 _WORD = re.compile(r"[a-z'-]+ ")
 _SKIPPED_WORDS = 2
 _NEAR = 14
-_PER_CENT_OR_DOSE = re.compile(r" ?(?:%|mg|ml|g\b|毫克|毫升|克|/)")
+#: Behind a number that is a share, a dose or a time.
+_NO_COUNT = re.compile(
+    r" ?(?:%|mg|ml|g\b|毫克|毫升|克|/|月|日|年|号|点|次|分钟|小时|个月|周|天|人|家|st\b|nd\b|rd\b|th\b)"
+)
+_TEN, _TEN_THOUSAND = 10.0, 10_000
+_HAN_ONES = {
+    one: value
+    for value, ones in enumerate(("〇零", "一壹", "二两贰", "三叁", "四肆", "五伍", "六陆", "七柒", "八捌", "九玖"))
+    for one in ones
+}
+_HAN_UNITS = {"十": 10, "拾": 10, "百": 100, "佰": 100, "千": 1_000, "仟": 1_000, "万": 10_000, "亿": 100_000_000}
 _INVISIBLE = frozenset({"Cf", "Mn"})
 _MOST_CHARACTERS = 1_000_000
 
@@ -87,15 +98,18 @@ class Counting:
     """Finds counted prescriptions in texts.
 
     Args:
-        words: what a compliance officer wrote.
+        rule: what a compliance officer wrote.
     """
 
-    def __init__(self, words: CountingWords) -> None:
+    def __init__(self, rule: CountingRule) -> None:
+        words = rule.words
+        self._few, self._many_doses = rule.few, rule.many_doses
         self._ignored = [fold(word) for word in words.ignored]
         self._professionals, self._institutions = Word(words.professionals), Word(words.institutions)
         self._prescribing, self._usage = Word(words.prescribing), Word(words.usage)
-        self._units, self._doses, self._measures = Word(words.units), Word(words.doses), Word(words.measures)
-        self._counted = Word((*words.units, *words.doses, *words.measures))
+        self._units, self._people, self._doses = Word(words.units), Word(words.people), Word(words.doses)
+        self._measures = Word(words.measures)
+        self._counted = Word((*words.units, *words.people, *words.doses, *words.measures))
         self._samples, self._supply = Word(words.samples), Word(words.supply)
         self._dosing, self._studies = Word(words.dosing), Word(words.studies)
         self._who = [Searcher(parse(pattern)).found for pattern in words.professional_patterns]
@@ -108,9 +122,7 @@ class Counting:
             text: as it came.
             is_about_professional: whether the payload around it names a professional.
         """
-        return any(
-            self._found(normal(one), is_about_professional) for one in readings(text) if self._more or has_number(one)
-        )
+        return any(self._found(normal(one), is_about_professional) for one in readings(text) if has_number(one))
 
     def _found(self, text: str, is_about_professional: bool) -> bool:
         if not self._more and not self._counted.occurs(text):
@@ -134,15 +146,15 @@ class Counting:
         if any(found(text) for found in self._more):
             return True
         said = self._prescribing.occurs(text) or self._usage.occurs(text)
-        is_study, is_dosing = self._studies.occurs(text), self._dosing.occurs(text)
+        is_case, is_dosing = self._studies.occurs(text), self._dosing.occurs(text)
         for clause in sentence.clauses:
             if self._samples.occurs(clause) or self._supply.occurs(clause):
                 continue
             if named and self._is_of_institution(clause):
                 continue
-            if not is_study and self._measured(clause):
+            if self._measured(clause) or (named and self._packages(clause)):
                 return True
-            if said and not is_study and self._quantity(clause, is_dosing=is_dosing):
+            if said and self._quantity(clause, is_case=is_case, is_dosing=is_dosing):
                 return True
         return False
 
@@ -157,26 +169,58 @@ class Counting:
 
     def _measured(self, clause: str) -> bool:
         """A word for a count with its number near: 处方量120."""
-        for end in self._measures.ends(clause):
-            number = _NUMBER.search(clause, end, end + _NEAR)
-            if number is not None and not _PER_CENT_OR_DOSE.match(clause, number.end()):
-                return True
-        return False
+        return any(
+            not _NO_COUNT.match(clause, number.end())
+            for end in self._measures.ends(clause)
+            for number in _NUMBER.finditer(clause, end, end + _NEAR)
+        )
 
-    def _quantity(self, clause: str, *, is_dosing: bool) -> bool:
+    def _packages(self, clause: str) -> bool:
+        """Many packages, which need no verb beside a professional's name: 陈医生 120盒."""
+        return any(
+            value_of(number[0]) >= self._few
+            and any(self._units.begins(clause, at) for at in _places_after(clause, number.end()))
+            for number in _NUMBER.finditer(clause)
+        )
+
+    def _quantity(self, clause: str, *, is_case: bool, is_dosing: bool) -> bool:
+        """A number with a unit behind it that is no dose and no single case."""
         for number in _NUMBER.finditer(clause):
+            value = value_of(number[0])
             for at in _places_after(clause, number.end()):
-                if self._units.begins(clause, at) or (not is_dosing and self._doses.begins(clause, at)):
+                if self._units.begins(clause, at) and not (is_case and value < self._few):
+                    return True
+                if self._people.begins(clause, at) and not is_case:
+                    return True
+                if self._doses.begins(clause, at) and not ((is_dosing or is_case) and value < self._many_doses):
                     return True
         return False
 
 
+def value_of(number: str) -> float:
+    """About how many a number says; those in English words are taken for ten or more.
+
+    >>> value_of("1,200"), value_of("一百二十"), value_of("两"), value_of("三万")
+    (1200.0, 120.0, 2.0, 30000.0)
+    """
+    if number[0].isascii():
+        digits = number.replace(",", "")
+        return float(digits) if digits.replace(".", "", 1).isdecimal() else _TEN
+    whole, part = 0.0, 0.0
+    for character in number:
+        unit = _HAN_UNITS.get(character)
+        if unit is None:
+            part = part * _TEN + _HAN_ONES.get(character, 0)
+        elif unit >= _TEN_THOUSAND:
+            whole, part = (whole + part) * unit, 0.0
+        else:
+            whole, part = whole + (part or 1) * unit, 0.0
+    return whole + part
+
+
 def has_number(text: str) -> bool:
     """Whether there may be a number in a text as it came, in figures or in words, or something to be read in it."""
-    if NUMERALS.search(text) is not None:
-        return True
-    folded = text.lower()
-    return any(word in folded for word in _NUMBER_WORDS)
+    return _MAY_COUNT.search(text.lower()) is not None
 
 
 def _places_after(text: str, at: int) -> Iterator[int]:

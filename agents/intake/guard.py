@@ -26,7 +26,7 @@ _SAFE = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ012345678
 _MOST_ID = 64
 _NUL_SHARE = 4
 #: Harmless texts that are remembered, and their length.
-_MOST_HARMLESS, _SHORT = 50_000, 100
+_MOST_HARMLESS, _SHORT = 5_000, 100
 #: Identifiers that are not called so.
 _OTHER_IDS = frozenset({"source", "version", "currency"})
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
@@ -58,7 +58,7 @@ class Guard:
 
     def __init__(self, rule: CountingRule) -> None:
         self.rule = rule
-        self._counting = Counting(rule.words)
+        self._counting = Counting(rule)
         keys = rule.keys
         self._professional, self._product = _keys(keys.professionals), _keys(keys.products)
         self._prescriptions, self._quantities = _keys(keys.prescriptions), _keys(keys.quantities)
@@ -74,9 +74,13 @@ class Guard:
 
     def _is_suspect(self, text: str) -> bool:
         """Whether a text counts if it is about a professional; those that do not are remembered: texts repeat."""
+        if text in self._harmless:
+            return False
         if self._counting.found(text, is_about_professional=True):
             return True
-        if len(text) <= _SHORT and len(self._harmless) < _MOST_HARMLESS:
+        if len(self._harmless) >= _MOST_HARMLESS:
+            self._harmless = {None}  # what is written once fills it; what repeats is back in it at once
+        if len(text) <= _SHORT:
             self._harmless.add(text)
         return False
 
@@ -280,7 +284,8 @@ def _readers(model: type[Event]) -> tuple[_Quick, _Thorough]:
         return True
 
     def thorough(event: Any) -> Iterator[str]:
-        yield from filter(None, (*ids_of(event), *texts_of(event)))
+        yield from filter(None, texts_of(event))
+        yield from (one for one in ids_of(event) if one is not None and (not one.isascii() or " " in one))
         for items, (_, read) in zip(lists_of(event), looks, strict=True):
             yield from filter(None, read(items))
 
@@ -312,7 +317,7 @@ def _item_readers(model: type[Model] | None) -> tuple[_Quick, _Thorough]:
 
     def thorough(items: Any) -> Iterator[Any]:
         for item in items:
-            yield from ids_of(item)
+            yield from (one for one in ids_of(item) if one is not None and (not one.isascii() or " " in one))
             yield from texts_of(item)
 
     return quick, thorough

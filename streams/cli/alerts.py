@@ -8,7 +8,7 @@ from streams import cases_view
 from streams import settings as settings_module
 from streams.cli import case_commands, rule_snoozes
 from streams.cli.case_options import Case
-from streams.cli.rule_steps import AsJson, Author, Data
+from streams.cli.rule_steps import AsJson, Data
 from streams.cli.sql import complaints
 from streams.supervisor import reach
 
@@ -29,7 +29,7 @@ def snooze(
     case: Case,
     until: Annotated[str, typer.Option("--until", metavar="DAY", help="Last day it is silent: 2026-04-30.")],
     reason: Annotated[str, typer.Option("--reason", help="Why; it is kept.")],
-    author: Author = None,
+    author: Annotated[str | None, typer.Option("--as", "--author", help="Who does it; you when left out.")] = None,
     as_json: AsJson = False,
     data: Data = None,
 ) -> None:

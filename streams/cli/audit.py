@@ -48,9 +48,9 @@ def verify(
     as_json: AsJson = False,
     data: Data = None,
 ) -> None:
-    """Check that no row was changed, taken away, put in or moved; print the heads, to be kept elsewhere.
+    """Check that nobody changed the trail. No row was changed, taken away, put in or moved; print the heads.
 
-    Rows cut off the end are noticed when a head noted earlier is given.
+    Keep the heads elsewhere: rows cut off the end are noticed when a head noted earlier is given.
     """
     checker = Checker(_hash(text) for text in head or ())
     if file is not None:

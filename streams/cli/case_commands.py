@@ -43,7 +43,7 @@ def list_(  # noqa: PLR0913, PLR0917 - one parameter an option
     as_json: AsJson = False,
     data: Data = None,
 ) -> None:
-    """List them: those that wait first, the worst first, the newest first."""
+    """List them, the worst first. Those that are closed come last; of one colour the newest first."""
     asked = cases_view.Asked(colour or "", state or "", rule, rep, region, assignee, limit)
     with reach.clickhouse(settings_module.load(), data, writer=False) as client, complaints():
         found = cases_view.cases(client, asked)
@@ -56,7 +56,7 @@ def list_(  # noqa: PLR0913, PLR0917 - one parameter an option
 
 
 def show(case: Case, as_json: AsJson = False, data: Data = None) -> None:
-    """Show one with its evidence, why it was raised, what the rule rests on, and what happened since."""
+    """Show one with all that is known. Evidence, why it was raised, what the rule rests on, what happened since."""
     with reach.clickhouse(settings_module.load(), data, writer=False) as client, complaints():
         found = cases_view.case(client, cases_view.full_id(client, case))
     if as_json:

@@ -37,7 +37,10 @@ def prove_rules(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False,
 ) -> None:
-    """Judge a simulated quarter whose breaches are known, rule by rule: planted, found, missed, false."""
+    """Prove the rules on a quarter with planted breaches.
+
+    Rule by rule: planted, found, missed, false.
+    """
     settings = settings_module.load()
     time = CompanyTime(settings.time_zone)
     pack = compliance_policy.load(folder or settings.policies, time)

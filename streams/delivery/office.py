@@ -10,7 +10,7 @@ from agents.delivery.wording import Style
 from agents.progress.pace import WorkingCalendar
 from streams import policies
 from streams.delivery.channels import Channels, environment
-from streams.delivery.policy import FILE, check
+from streams.delivery.policy import BUILT_IN, FILE, check, text_in
 from streams.delivery.sender import Office
 from streams.errors import UsageError
 from streams.settings import Settings
@@ -50,7 +50,7 @@ class Keeper:
     def __init__(self, settings: Settings, days: Mapping[int, bool]) -> None:
         self._settings = settings
         self._days = dict(days)
-        self._text = policies.read(settings.policies, FILE)
+        self._text = text_in(settings.policies)
         self._refused = ""
         self.office = opened(settings, self._text, self._days)
         self._tell()
@@ -60,13 +60,15 @@ class Keeper:
             log.warning(
                 "channel not set up; the outbox takes its messages where nothing else is", channel=name, why=why
             )
+        if self._text == BUILT_IN:
+            log.warning(f"there is no {FILE} in the folder of the policies: every alert goes to the outbox")
         log.info("delivery policy in force", hash=policies.digest_of(self._text)[:12])
 
     async def look(self, days: Mapping[int, bool]) -> None:
         """Adopt another text or calendar; a wrong text is told once, and the one before stays in force."""
         text = ""
         try:
-            text = policies.read(self._settings.policies, FILE)
+            text = text_in(self._settings.policies)
             if text == self._refused or (text == self._text and dict(days) == self._days):
                 return
             office = opened(self._settings, text, days)

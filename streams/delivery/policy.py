@@ -7,6 +7,13 @@ from streams import policies
 from streams.policies import PolicyError
 
 FILE = "delivery.yaml"
+#: Holds in a folder without the file: everything at once, into the outbox on this machine.
+BUILT_IN = """\
+recipients:
+  desk: { title: { zh: 值班, en: Desk }, channels: [outbox] }
+routes:
+  - to: [desk]
+"""
 _NEEDS = "it needs `recipients` and `routes`"
 
 
@@ -20,6 +27,15 @@ def check(text: str, name: str) -> DeliveryPolicy:
     if flaws := list(policy.flaws()):
         raise PolicyError([policies.mistake_at(text, name, place, what) for place, what in flaws])
     return policy
+
+
+def text_in(folder: Path) -> str:
+    """Text of the policy that holds in a folder: the file, or what is built in where there is none.
+
+    Raises:
+        UsageError: the file cannot be read.
+    """
+    return policies.read(folder, FILE) if (folder / FILE).exists() else BUILT_IN
 
 
 def load(folder: Path) -> DeliveryPolicy:

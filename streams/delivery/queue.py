@@ -3,13 +3,13 @@
 Keys, all under `{group-delivery}:`, the braces making them one slot of a Redis cluster: `items` (hash: delivery),
 `lanes` (set: recipient and channel with something pending), `due:LANE` (sorted set by time), `of:ALERT` (set of
 deliveries), `notice:ALERT` (what messages say), `done:ID` (how a delivery ended), `claim:ID` (who is about to send
-it), `lock:LANE`, `sent:LANE` (sorted set of times), `seen:ALERT` (somebody acted), `rows` (hash: rows ClickHouse has
-not taken yet).
+it), `lock:LANE`, `sent:LANE` (sorted set of times), `seen:ALERT` (somebody acted), `filled` (it is known how earlier
+deliveries ended), `rows` (hash: rows ClickHouse has not taken yet).
 """
 
 import contextlib
 import secrets
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -59,6 +59,22 @@ class Queue:
 
     def _key(self, *parts: str) -> str:
         return self._prefix + ":".join(parts)
+
+    async def is_filled(self) -> bool:
+        """Whether it is known how earlier deliveries ended; not so when Redis is new or lost what it held."""
+        with _translated():
+            return bool(await self._redis.exists(self._key("filled")))
+
+    async def fill(self, over: Mapping[str, str]) -> None:
+        """Note how earlier deliveries ended."""
+        names = list(over)
+        with _translated():
+            for start in range(0, len(names), _AT_ONCE):
+                async with self._redis.pipeline(transaction=False) as pipe:
+                    for name in names[start : start + _AT_ONCE]:
+                        pipe.set(self._key("done", name), over[name], ex=_REMEMBERED_S, nx=True)
+                    await pipe.execute()
+            await self._redis.set(self._key("filled"), "1")
 
     async def add(self, deliveries: Sequence[Delivery], notices: Iterable[Notice], now: datetime) -> int:
         """Note what is to be sent, unless it is noted or over already; returns how many are new."""

@@ -59,6 +59,7 @@ class DeliveryService(Service):  # type: ignore[misc] # mode has no types
         self._writer = await asyncio.to_thread(connect, settings.clickhouse_url)
         self._keeper = Keeper(settings, await asyncio.to_thread(table.calendar, self._client))
         self._sender = Sender(self._queue, lambda: self._keeper.office)
+        await self._fill(datetime.now(UTC) - self._keeper.office.desk.policy.not_older_than)
         await asyncio.to_thread(ensure_topics, settings)
         self._consuming = Consuming(settings)
         await self._consuming.start()
@@ -130,6 +131,9 @@ class DeliveryService(Service):  # type: ignore[misc] # mode has no types
         for alert in alerts:
             young = now - alert.raised_at <= desk.policy.not_older_than
             planned += plan(alert, desk, now) or ([unrouted(alert, now)] if young else [])
+        if not await self._queue.is_filled():
+            msg = "Redis lost what it held: it is filled again first"
+            raise UnavailableError(msg)
         new = await self._queue.add(planned, map(notice_of, alerts), now)
         if new:
             self._sender.woken.set()
@@ -146,12 +150,20 @@ class DeliveryService(Service):  # type: ignore[misc] # mode has no types
         now, policy = datetime.now(UTC), self._keeper.office.desk.policy
         await self._keeper.look(await asyncio.to_thread(table.calendar, self._client))
         since = now - policy.not_older_than
+        await self._fill(since)
         found = await asyncio.to_thread(table.untold, self._client, since, _AT_ONCE)
         if new := await self._plan(found):
             log.info("deliveries planned of stored alerts", deliveries=new, alerts=len(found))
         await self._restore(since, now)
         for alert_id in await asyncio.to_thread(table.acknowledged, self._client):
             await self._queue.call_off(alert_id, now)
+
+    async def _fill(self, since: datetime) -> None:
+        """Tell a Redis that is new or lost what it held how deliveries ended, lest they are sent again."""
+        if not await self._queue.is_filled():
+            over = await asyncio.to_thread(table.over, self._client, since)
+            await self._queue.fill(over)
+            log.info("Redis filled from ClickHouse", deliveries=len(over))
 
     async def _restore(self, since: datetime, now: datetime) -> None:
         """Take up again what was noted as waiting and Redis does not know any more."""

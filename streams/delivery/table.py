@@ -123,6 +123,19 @@ def pending(client: Client, since: datetime) -> list[Delivery]:
     return [Delivery.model_validate(row) for row in result.named_results()]
 
 
+def over(client: Client, since: datetime) -> dict[str, str]:
+    """How deliveries planned after `since` ended, by identity.
+
+    Raises:
+        UnavailableError: ClickHouse does not answer.
+    """
+    statement = f"""
+        SELECT delivery_id, status FROM {TABLE} FINAL
+        WHERE status NOT IN ('waiting', 'bundled') AND planned_at > {{since:DateTime64(3, 'UTC')}}"""
+    with translated():
+        return {row[0]: row[1] for row in client.query(statement, {"since": since}).result_rows}
+
+
 def acknowledged(client: Client) -> list[str]:
     """Alerts that wait to escalate although somebody acted; none where no cases are kept.
 

@@ -24,7 +24,7 @@ def run(settings: Settings) -> None:
     Raises:
         PulseError: what made the desk stop.
     """
-    worker.require_urls(settings)
+    worker.require_urls(settings, "a desk")
     mode.loop.use("uvloop")
     with tempfile.TemporaryDirectory(prefix="pulse-desk-") as folder:
         uvloop.run(_serve(settings, folder))

@@ -164,6 +164,6 @@ class KafkaFeed:
 
     def _take(self, value: bytes | None) -> None:
         try:
-            self._hub.publish(AlertShown.of(Alert.model_validate_json(value or b"")))
+            self._hub.publish(AlertShown.of(Alert.model_validate_json(value or b"")).without_others)
         except ValidationError as error:
             _log.warning("a message on the topic alerts is no alert", mistakes=error.error_count())

@@ -112,7 +112,7 @@ async def _missed(
         detail = f"more than {_MOST_MISSED} alerts were missed: read GET /v1/alerts, then listen without Last-Event-ID"
         raise ProblemError(422, detail)
     wants = _wants(parts, person, reach, asked)
-    found = {alert.alert_id: alert for alert in map(AlertShown.of_row, rows)}
+    found = {alert.alert_id: alert for alert in (AlertShown.of_row(row).without_others for row in rows)}
     for alert in list(parts.hub.recent.values()):
         if milliseconds(alert.raised_at) >= from_ms and wants(alert):
             found.setdefault(alert.alert_id, alert)

@@ -68,7 +68,8 @@ def alerts(parts: PartsHere, person: PersonHere, asked: Annotated[AlertsAsked, Q
     wanted = _of_alerts(asked)
     parts.reading.limit_to(wanted, person, reach)
     rows, after = _page(parts, "alert_log", wanted, reading.ALERTS, asked)
-    return AlertPage(items=[AlertShown.of_row(row) for row in rows], next=after)
+    items = [AlertShown.of_row(row) for row in rows]
+    return AlertPage(items=items if reach == "all" else [item.without_others for item in items], next=after)
 
 
 @routes.get("/alerts/{alert_id}", tags=["alerts"], summary="One alert, with its explanation", responses=answered(ALERT))
@@ -81,7 +82,8 @@ def alert(parts: PartsHere, person: PersonHere, alert_id: OneId) -> AlertShown:
     rows = parts.reading.rows(f"SELECT * FROM alert_log WHERE {wanted.where}", wanted.values)
     if not rows:
         raise not_there(alert_id, "alert")
-    return AlertShown.of_row(rows[0])
+    found = AlertShown.of_row(rows[0])
+    return found if reach == "all" else found.without_others
 
 
 @routes.get("/cases", tags=["cases"], summary="Cases, the newest first", responses=page(CASE))

@@ -105,7 +105,14 @@ class AlertShown(Shape):
     basis: tuple[Basis, ...]
     """Articles and sources the rule rests on."""
     explanation: ExplainedValue | None
-    """Why: the tree of the expression with its values."""
+    """Why: the tree of the expression with its values. Of an alert about a professional or an institution it shows
+    what other representatives did, so those who see their own or their tree alone do not get it, nor the live stream.
+    """
+
+    @property
+    def without_others(self) -> "AlertShown":
+        """The same without what other representatives did."""
+        return self if self.subject_kind == "rep" else self.model_copy(update={"explanation": None})
 
     @classmethod
     def of(cls, alert: Alert) -> "AlertShown":

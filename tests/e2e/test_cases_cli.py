@@ -52,7 +52,11 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Up, Path
 
 
 def alerts() -> list[Alert]:
-    return [alert(number, severity=("prohibited", "avoid")[number % 2]) for number in (*SENT, *STORED_ALONE)]
+    rules = {1: "R19-far"}
+    return [
+        alert(number, severity=("prohibited", "avoid")[number % 2], rule_id=rules.get(number, "R01"))
+        for number in (*SENT, *STORED_ALONE)
+    ]
 
 
 def send(settings: Settings, alerts: list[Alert]) -> None:
@@ -184,6 +188,16 @@ def test_the_list_filters(running: tuple[Up, Path], capsys: Any) -> None:
     found = pulse_here(capsys, "cases", "list", "--state", "closed", "--region", "N", "--json", "--data", data).json
     assert [item["case_id"] for item in found] == [ONE]
     assert pulse_here(capsys, "cases", "list", "--rule", "R99", "--data", data).text == "no case matches\n"
+
+
+def test_the_rule_of_an_alert_is_snoozed_for_its_subject(running: tuple[Up, Path], capsys: Any) -> None:
+    _up, data = running
+    asked = ("--until", "2099-12-31", "--reason", "同一事件", "--as", "ann", "--data", data)
+    done = pulse_here(capsys, "alerts", "snooze", OTHER[:12], *asked)
+    assert done.text == "R19-far is silent about rep R1 until 2099-12-31\n", done.err
+    (snoozed,) = pulse_here(capsys, "policy", "snoozes", "--json", "--data", data).json
+    kept = {"rule": "R19-far", "subject_kind": "rep", "subject_id": "R1", "until": "2099-12-31", "author": "ann"}
+    assert {name: snoozed[name] for name in (*kept, "reason")} == {**kept, "reason": "同一事件"}
 
 
 def test_an_export_is_checked_without_a_database(running: tuple[Up, Path], capsys: Any, tmp_path: Path) -> None:

@@ -139,7 +139,9 @@ def test_help_lists_every_command() -> None:
         assert f"\n  {name} " in result.text
 
 
-@pytest.mark.parametrize("group", [(), ("dead-letters",), ("policy",), ("targets",), ("topics",)])
+@pytest.mark.parametrize(
+    "group", [(), ("alerts",), ("audit",), ("cases",), ("dead-letters",), ("policy",), ("targets",), ("topics",)]
+)
 def test_lists_of_commands_hold_whole_sentences(capsys: pytest.CaptureFixture[str], group: tuple[str, ...]) -> None:
     listed = pulse_here(capsys, *group, "--help").text.split("Commands:\n")[1].splitlines()
     assert listed

@@ -1,12 +1,14 @@
 """Cases in ClickHouse: the audit trail written and read back, and every view against a plain loop."""
 
 import random
+import re
 import statistics
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -28,6 +30,7 @@ from streams.migrate import migrate
 from streams.references import publish
 
 SEVERITIES = ("prohibited", "avoid", "monitor")
+DOCUMENT = Path(__file__).parents[2] / "docs" / "cases.md"
 POINTS = {"prohibited": 20, "avoid": 5, "monitor": 1}
 
 
@@ -276,6 +279,21 @@ def test_the_score_is_kpi_21(filled: Client, trail: Trail) -> None:
     assert rows["R9"]["score"] == 100
     assert min(row["score"] for row in rows.values()) == 0
     assert any(0 < row["score"] < 100 for row in rows.values())
+
+
+def test_the_documented_question_gives_the_score_of_another_day(filled: Client, trail: Trail) -> None:
+    (statement,) = re.findall(r"```sql\n(.*?)```", DOCUMENT.read_text(encoding="utf-8"), flags=re.DOTALL)
+    then = (datetime.now(UTC) - timedelta(days=40)).replace(microsecond=0)
+    asked, count = re.subn(r"2026-03-31 16:00:00", f"{then:%Y-%m-%d %H:%M:%S}", statement)
+    assert count == 1
+    covers, lost = expected_cases(trail), defaultdict[str, float](float)
+    for one in trail.alerts:
+        if one.occurred_at <= then and covers[one.alert_id]["verdict"] != "false_alarm":
+            age = (then - one.occurred_at).total_seconds() / 86_400
+            lost[one.rep_id] += POINTS[one.severity] * 2 ** (-age / 90)
+    found = {row["rep_id"]: float(row["score"]) for row in named(filled, asked)}
+    assert found == pytest.approx({rep_id: max(0.0, 100 - off) for rep_id, off in lost.items()}, abs=1e-3)
+    assert len(found) >= 4
 
 
 def test_a_dismissed_case_gives_its_points_back(database: Client) -> None:

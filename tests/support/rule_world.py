@@ -5,11 +5,13 @@ from typing import Any
 
 from agents.compliance.language import compile_expression
 from agents.compliance.nodes import Frame, Node
+from agents.compliance.rules import CompiledRule, compile_rule
 from agents.compliance.scope import Parameter, Scope
 from agents.compliance.world import MemoryHistory, References, World
 from agents.intake.directory import Directory
 from agents.intake.locating import Locator
 from agents.progress.calendar import CompanyTime
+from schemas.compliance import Rule
 from schemas.events import EVENT_MODELS
 from schemas.reference import REFERENCE_MODELS
 
@@ -107,3 +109,24 @@ def compiled(text: str, kind: str = "visit", parameters: Mapping[str, Parameter]
 def value_of(text: str, kind: str = "visit", past: Sequence[Any] = (), /, **fields: Any) -> Any:
     """The value of an expression for an event of the small world."""
     return compiled(text, kind).run(frame_of(kind, past, **fields))
+
+
+_TRIED = [{"case": str(number), "expect": expect} for expect in ("hit", "miss") for number in (1, 2)]
+
+
+def rule_of(when: str, kind: str = "activity", message: str = "one", /, **let: str) -> CompiledRule:
+    """A rule of an expression and its named parts, with test events that nobody runs."""
+    fields: dict[str, Any] = {
+        "id": "X1",
+        "title": {"zh": "一", "en": "one"},
+        "severity": "monitor",
+        "scope": {"events": [kind]},
+        "let": let,
+        "when": when,
+        "message": {"zh": message, "en": message},
+        "basis": [{"article": "1", "source": "test"}],
+        "effective_from": "2020-01-01",
+        "owner": "compliance",
+        "tests": _TRIED,
+    }
+    return compile_rule(Rule.model_validate(fields), frozenset(LISTS))

@@ -155,7 +155,7 @@ def test_mounted_files_are_there_and_read_only() -> None:
     mounts = [
         volume for service in SERVICES.values() for volume in service.get("volumes", []) if volume.startswith(".")
     ]
-    assert len(mounts) == 7
+    assert len(mounts) == 8
     for mount in mounts:
         source, _target, mode = mount.split(":")
         assert (ROOT / source).exists()

@@ -7,7 +7,7 @@ from commands import pulse_here
 
 from schemas.delivery import DeliveryPolicy
 from streams.delivery.channels import Channels
-from streams.delivery.policy import check
+from streams.delivery.policy import BUILT_IN, check, text_in
 from streams.policies import PolicyError
 
 SHIPPED = Path(__file__).parents[2] / "policies"
@@ -136,3 +136,11 @@ def test_a_channel_is_set_up_by_its_variables_alone(tmp_path: Path) -> None:
         "ftp": "PULSE_CHANNEL_F is wrong",
         "open": "PULSE_CHANNEL_H is wrong",
     }
+
+
+def test_without_a_file_everything_goes_to_the_outbox(tmp_path: Path) -> None:
+    policy = check(text_in(tmp_path), "built in")
+
+    assert text_in(tmp_path) == BUILT_IN
+    assert [one.channels for one in policy.recipients.values()] == [("outbox",)]
+    assert text_in(SHIPPED) == (SHIPPED / "delivery.yaml").read_text(encoding="utf-8")

@@ -10,6 +10,7 @@ import orjson
 import pytest
 from gateway_parts import FakeReading, alert, bearer, gateway
 
+from schemas.alerts import ExplainedValue
 from streams.gateway import feed
 from streams.gateway.feed import Hub, KafkaFeed, Listener
 from streams.gateway.problems import ProblemError
@@ -224,3 +225,11 @@ def test_a_message_that_is_no_alert_stops_nothing() -> None:
         live._take(value)
 
     assert list(hub.recent) == [f"{7:032x}"]
+
+
+def test_what_other_representatives_did_is_shown_to_nobody_who_sees_a_part() -> None:
+    told = ExplainedValue(text="given >= 10000", value="yes")
+    about_hospital = alert(1).model_copy(update={"subject_kind": "institution", "explanation": told})
+    about_rep = alert(2).model_copy(update={"subject_kind": "rep", "explanation": told})
+    assert AlertShown.of(about_hospital).without_others.explanation is None
+    assert AlertShown.of(about_rep).without_others.explanation == told

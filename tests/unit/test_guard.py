@@ -68,6 +68,20 @@ COUNTS = [
     ("survey", "I prescribe 20 boxes a month"),
     ("market", "据悉陈医生本月开了120盒"),
     ("sale", "销售给陈医生处方用的120盒"),
+    ("place", "心内科王主任，安脉平，每月200盒"),
+    ("place", "陈医生120盒安脉平"),
+    ("place", "Dr Chen: 40 boxes of Anmaiping"),
+    ("place", "陈医生上月用安脉平治疗了30例高血压"),
+    ("place", "王医生月处方 100"),
+    ("place", "张医生3月份处方安脉平85盒，李医生62盒"),
+    ("place", "陈医生开了120盒，未见不良反应"),
+    ("place", "按指南要求，陈医生本月处方安脉平45盒"),
+    ("place", "陈医生每天开30片以上"),
+    ("place", "陈主任门诊每周约40张处方"),
+    ("place", "王医生说开出去一百多盒了"),
+    ("place", "Dr Li: 35 rx a week"),
+    ("place", "Dr Wang has 25 patients taking Anmaiping this month"),
+    ("place", "no adverse events; Dr Chen prescribed 40 boxes"),
     ("visit", "陈医生反馈：市一医院销量一般。他本月开了15盒。"),
 ]
 #: … and these only sound like it.
@@ -78,7 +92,7 @@ SOUNDS = [
     ("visit", "陈医生收下样品2盒"),
     ("visit", "给陈医生留了3盒试用装"),
     ("visit", "陈医生使用样品2盒后反馈良好"),
-    ("visit", "科室会开始，陈医生领午餐2盒"),
+    ("visit", "科室会开始，陈医生借走2盒粉笔"),
     ("visit", "本月已拜访陈医生4次"),
     ("visit", "医保处方流转平台上线"),
     ("visit", "陈医生关注处方流转平台，计划5月上线"),
@@ -90,6 +104,16 @@ SOUNDS = [
     ("visit", "王主任介绍某试验入组120例患者使用安脉平"),
     ("visit", "陈医生反映使用安脉平后出现一例患者过敏，已上报"),
     ("visit", "药房库存还有200盒"),
+    ("visit", "陈主任愿意在下月科室会上介绍两例典型病例"),
+    ("visit", "介绍了两例典型病例，使用安脉平12周"),
+    ("visit", "患者反馈一盒28元"),
+    ("visit", "陈医生月处方3月起受限"),
+    ("visit", "陈医生反映患者使用1盒后出现皮疹"),
+    ("visit", "本月拜访陈医生，带去两瓶水，谈了5分钟"),
+    ("visit", "陈医生询问每周使用1支的给药方案"),
+    ("visit", "Dr Chen asked about starting 10 units daily"),
+    ("visit", "本月给陈医生科室订午餐10盒"),
+    ("visit", "处方量统计口径在3月会议上讨论"),
     ("visit", "会议3月5日开始，陈医生同意参加"),
     ("visit", "发放资料20份，彩页2箱"),
     ("visit", "处方量同比增长20%"),
@@ -312,3 +336,16 @@ def test_a_test_that_is_no_visit_is_told() -> None:
     wrong = IntakeTest(case="x", expect="hit", event={"check_in": {"latitude": 99, "longitude": 0}})
     with pytest.raises(TestError, match=r"check_in\.latitude: Input should be less than or equal to 90"):
         list(try_location(policy().location.model_copy(update={"tests": (wrong,)}), SHANGHAI))
+
+
+def test_what_repeats_is_remembered_and_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agents.intake.guard._MOST_HARMLESS", 50)
+    own = Guard(policy().prescription_counting)
+    for number in range(200):
+        body = raw("visit", feedback_text=f"反馈{number}", zone="门诊")
+        assert own.check_event(decode("visit", body, 10_000), body) is None
+    assert {"门诊", None, "反馈199"} <= own._harmless
+    assert len(own._harmless) <= 50
+    body = raw("visit", zone=SENTENCE)
+    assert own.check_event(decode("visit", body, 10_000), body) is not None
+    assert SENTENCE not in own._harmless

@@ -8,8 +8,7 @@ from typing import Any
 
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
-from rule_world import SHANGHAI, event_of, world_of
-from test_rules_places import rule_of
+from rule_world import SHANGHAI, event_of, rule_of, world_of
 
 from agents.compliance.nodes import Explanation, Frame
 from agents.compliance.past import Past

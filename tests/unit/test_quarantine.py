@@ -16,7 +16,7 @@ from agents.compliance.rule_book import empty_rule_book
 from agents.compliance.world import References
 from agents.intake.directory import Directory
 from agents.intake.quarantine import Stopped
-from agents.intake.shard import Limits, Placement, Record, Shard
+from agents.intake.shard import Limits, Placement, Record, Shard, StoredEvent
 from agents.progress.calendar import CompanyTime
 from agents.progress.outputs import RollingWindows
 from agents.progress.plan import Plan
@@ -24,6 +24,7 @@ from agents.progress.state import ProgressState
 from schemas.intake_policy import IntakePolicy
 from schemas.outputs import DeadLetter
 from schemas.reference import Hcp, Institution, OrganisationNode, Product, Rep
+from schemas.rows import EVENT_TABLES
 from streams import policies, quarantine
 from streams import settings as settings_module
 from streams.cli import run
@@ -369,3 +370,25 @@ def test_a_wrong_row_that_counts_leaves_no_content_among_the_dead_letters() -> N
 
 def test_without_a_policy_letters_are_stored_as_they_are(tmp_path: Path) -> None:
     assert LetterGuard(tmp_path).divide([]) == ([], [])
+
+
+def test_rebuilt_from_rows_without_coordinates_the_figures_are_those_of_the_day() -> None:
+    near, far = ({"check_in": {"latitude": 31.2 + away, "longitude": 121.4}} for away in (0.001, 0.003))
+    lived = snapshot(shard(), visit("E1", **near), visit("E2", **far), visit("E3"))
+    table = EVENT_TABLES["visit"]
+    names = (*table.names, *(column.name for column in table.technical))
+    rows = [dict(zip(names, row, strict=True)) for row in lived.block.events["visit"]]
+
+    again = shard()
+    again.replay([StoredEvent("visit", table.to_event(row), row["content_hash"]) for row in rows], NOW)
+    rebuilt = take_snapshot(OwnedShard(again, "token", RollingWindows(again.progress)), 1, NOW)
+
+    assert set(rebuilt.block.cells) == set(lived.block.cells)
+    rates = {
+        (cell.value, cell.numerator, cell.denominator)
+        for cell in lived.block.cells
+        if cell.kpi_id == "valid_visit_rate"
+    }
+    assert rates == {
+        (666_667, 2_000_000, 3_000_000)
+    }  # 334 m from the door is one of three; unknown is held against nobody

@@ -13,6 +13,7 @@ from agents.compliance.functions import FUNCTIONS
 from agents.compliance.language import compile_expression
 from agents.compliance.nodes import STEPS, Frame, Node, explain, missing
 from agents.compliance.scope import Scope
+from agents.compliance.straight import straight
 
 #: A past that makes loops worth running.
 PAST = [
@@ -158,6 +159,9 @@ def judged(text: str, frame: Frame) -> Node | None:
         return None
     frame.left = STEPS
     value = made.run(frame)
+    left, frame.left = frame.left, STEPS
+    assert straight(made)(frame) == value, text  # the fast path gives the same, for the same steps
+    assert frame.left == left, text
     if made.kind.name == "yes or no":
         assert value in {True, False, None}, text
         assert isinstance(value, bool | None), text

@@ -1,33 +1,11 @@
 """Whose past a rule looks back on: one subject a rule, told with line and column where it is not so."""
 
-from typing import Any
-
 import pytest
-from rule_world import LISTS, event_of, frame_of, world_of
+from rule_world import event_of, frame_of, rule_of, world_of
 
 from agents.compliance.nodes import Frame
 from agents.compliance.places import REP, Place, subjects_of
-from agents.compliance.rules import CompiledRule, FlawedRuleError, compile_rule
-from schemas.compliance import Rule
-
-HIT_TWICE = [{"case": str(number), "expect": expect} for expect in ("hit", "miss") for number in (1, 2)]
-
-
-def rule_of(when: str, kind: str = "activity", message: str = "one", /, **let: str) -> CompiledRule:
-    fields: dict[str, Any] = {
-        "id": "X1",
-        "title": {"zh": "一", "en": "one"},
-        "severity": "monitor",
-        "scope": {"events": [kind]},
-        "let": let,
-        "when": when,
-        "message": {"zh": message, "en": message},
-        "basis": [{"article": "1", "source": "test"}],
-        "effective_from": "2020-01-01",
-        "owner": "compliance",
-        "tests": HIT_TWICE,
-    }
-    return compile_rule(Rule.model_validate(fields), frozenset(LISTS))
+from agents.compliance.rules import FlawedRuleError
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,6 @@ def _number(
 
 def _summed(of_sum: Callable[[Any, int], Any]) -> Answer:
     def answer(history: Any, query: Query, frame: Frame, key: str, since_us: int, until_us: int) -> Any:
-        frame.spend(1)
         return of_sum(*history.summed(query, frame, key, since_us, until_us))
 
     return answer
@@ -107,7 +106,6 @@ def count(arguments: Sequence[Node], _options: dict[str, Node]) -> Node:
 
 
 def _counted(history: Any, query: Query, frame: Frame, key: str, since_us: int, until_us: int) -> int:
-    frame.spend(1)
     found: int = history.counted(query, frame, key, since_us, until_us)
     return found
 

@@ -110,6 +110,5 @@ def per_day(arguments: Sequence[Node], _options: dict[str, Node]) -> Node:
 
 
 def _days_of(history: Any, query: Query, frame: Frame, key: str, since_us: int, until_us: int) -> list[int]:
-    frame.spend(1)
     found: list[int] = history.per_day(query, frame, key, since_us, until_us)
     return found

@@ -6,6 +6,7 @@ from typing import Any
 from agents.compliance.functions.registry import asking, function
 from agents.compliance.kinds import DAY, DURATION, NUMBER, TEXT, TRUTH, record_of
 from agents.compliance.nodes import Frame
+from agents.compliance.world import holds
 from schemas.reference import Hcp, Institution, Product, Rep
 
 
@@ -14,11 +15,7 @@ from schemas.reference import Hcp, Institution, Product, Rep
           example="filed(rep, day)")  # fmt: skip
 def filed(rep: Any, day: date) -> bool:
     """Whether one of the filing periods holds the day."""
-    return any(_holds(period.filed_from, period.filed_to, day) for period in rep.filings)
-
-
-def _holds(first: date | None, last: date | None, day: date) -> bool:
-    return (first is None or first <= day) and (last is None or day <= last)
+    return any(holds(period.filed_from, period.filed_to, day) for period in rep.filings)
 
 
 @asking("registered", (TEXT,), (TEXT,), (DURATION,), gives=TRUTH,
@@ -35,13 +32,7 @@ def registered(frame: Frame, rep_id: str, institution_id: str, length: timedelta
         example="label_valid(d.product_id, d.indication, day)")  # fmt: skip
 def label_valid(frame: Frame, product_id: str, indication: str, day: date) -> bool | None:
     """Whether a label names the indication, blanks around it aside."""
-    product = frame.world.references.row("product", product_id, day)
-    if product is None:
-        return None
-    wanted = indication.strip()
-    return any(
-        label.indication.strip() == wanted and _holds(label.valid_from, label.valid_to, day) for label in product.labels
-    )
+    return frame.world.references.is_on_label(product_id, indication, day)
 
 
 @asking("material_approved", (TEXT,), (TEXT,), (DAY,), (TEXT,), gives=TRUTH,
@@ -53,7 +44,7 @@ def material_approved(frame: Frame, material_id: str, version: str, day: date, a
     row = frame.world.references.material(material_id, version, day)
     if row is None or row.approved_on is None or row.audience not in {audience, "any"}:
         return False
-    return _holds(row.approved_on, row.expires_on, day)
+    return holds(row.approved_on, row.expires_on, day)
 
 
 @asking(
