@@ -1,7 +1,7 @@
 """Rules on the events of one shard, in the order in which they came: who hits what, and what becomes an alert."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from hashlib import blake2b
@@ -57,15 +57,23 @@ class Hit(NamedTuple):
     alert: Alert | None
 
     @property
+    def hit_mark(self) -> int:
+        """What is remembered of the hit itself."""
+        event = self.event
+        about = (self.rule_set, self.rule.rule.id, self.subject_kind, self.subject_id)
+        return hit_mark(*about, event.kind_name, event.rep_id, event.event_id)
+
+    @property
     def mark(self) -> int:
         """What is remembered of an alert that is raised once in a period; 0 where every event counts."""
         return 0 if self.rule.rule.once_per == "event" else mark_of(self.alert_id)
 
     @property
     def is_settled(self) -> bool:
-        """Whether it would hit again if everything since the last checkpoint were read once more.
+        """Whether it hangs on the order of one topic alone.
 
-        Events of one kind come in one order; of a representative's events of several kinds nobody knows which is first.
+        Of a representative's events of several kinds nobody knows which is read first: spending may come before the
+        sales it is compared with.
         """
         return self.subject_kind != "rep" or all(need.kind == self.event.kind_name for need in self.rule.needs)
 
@@ -115,6 +123,11 @@ class Judge:
         self.past = Past(rule for one in sets for rule in one.rules)
         self.counts: Counter[tuple[str, str, str]] = Counter()
         self._entries = _entries(book)
+        self._looking_back = {
+            where: tuple(entry for entry in entries if entry.rule.needs)
+            for where, entries in self._entries.items()
+            if any(entry.rule.needs for entry in entries)
+        }
         self._snoozed = {(one.rule_id, one.subject_kind, one.subject_id): one.until for one in book.snoozes}
         self.adopt(surroundings)
 
@@ -138,6 +151,25 @@ class Judge:
         }
         return tuple(found)
 
+    def looks_back(self, kind: str, subject: SubjectKind) -> bool:
+        """Whether rules on a subject look back when an event of a kind comes."""
+        return (subject, kind) in self._looking_back
+
+    def judge_again(self, event: Any, now: datetime, subject: SubjectKind, key: str) -> list[Hit]:
+        """What hits an event by the past as it is known by now, of the rules that look back.
+
+        Args:
+            event: an event that was judged before.
+            now: moment of the judgement.
+            subject: whose past is at hand.
+            key: its id.
+
+        Returns:
+            The hits that were not found before.
+        """
+        entries = self._looking_back.get((subject, event.kind_name), ())
+        return [hit for hit in self._judged(entries, event, now, subject, key) if not self._known(hit.hit_mark)]
+
     def judge(self, event: Any, now: datetime, subject: SubjectKind = "rep", key: str = "") -> list[Hit]:
         """What hits an event at one subject; the event is not part of the past yet.
 
@@ -148,8 +180,11 @@ class Judge:
             key: its id; of a representative it need not be given.
         """
         entries = self._entries.get((subject, event.kind_name))
-        if not entries:
-            return []
+        return [] if not entries else self._judged(entries, event, now, subject, key)
+
+    def _judged(
+        self, entries: Sequence[_Entry], event: Any, now: datetime, subject: SubjectKind, key: str
+    ) -> list[Hit]:
         frame = Frame(event, self._world)
         frame.person = key if subject == "hcp" else None
         hits = []
@@ -252,6 +287,15 @@ def identity_of(rule_id: str, subject: str, key: str, event: Any, start: date | 
     evidence = (event.kind_name, event.rep_id, event.event_id) if start is None else (start.isoformat(),)
     text = "\x1f".join((rule_id, subject, key, *evidence))
     return blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def hit_mark(*names: str) -> int:
+    """A 64-bit number that stands for a hit; never 0.
+
+    Args:
+        names: rule set, rule, kind of subject, subject, kind of event, representative, event.
+    """
+    return int.from_bytes(blake2b("\x1f".join(("hit", *names)).encode(), digest_size=8).digest()) or 1
 
 
 def mark_of(alert_id: str) -> int:

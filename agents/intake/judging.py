@@ -4,6 +4,7 @@ An event is judged before it counts, so that figures may leave out what breaks a
 is taken. What it hits is told at once, unless the same events in another order could have another outcome.
 """
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
@@ -21,13 +22,15 @@ from agents.intake.quarantine import alert_of_position
 from agents.intake.seen import Seen
 from agents.intake.touches import Touch, TouchRow, as_text
 from agents.progress.calendar import EPOCH, CompanyTime
-from schemas.alerts import Alert
+from schemas.alerts import Alert, SubjectKind
 from schemas.events import EVENT_MODELS
 from schemas.intake_policy import Withheld
 
 #: Events that come later than this may find a shorter past.
 LATENESS = timedelta(days=31)
 _EVICT_EVERY = 20_000
+#: Kind and id of a subject.
+Whose = tuple[SubjectKind, str]
 #: Kinds of events that rules look at.
 JUDGED = frozenset(kind for kind, model in EVENT_MODELS.items() if model.owner_field == "rep_id")
 
@@ -79,6 +82,8 @@ class Looked(NamedTuple):
 
     hits: list[Hit]
     check_in: CheckIn | None = None
+    is_unsettled: bool = False
+    """Whether something hits that may not when all that happened before has come: it is judged again."""
 
 
 NOTHING = Looked([])
@@ -95,7 +100,11 @@ class Judging:
         judge: judges.
         finding: for the next checkpoint.
         telling: for at once.
-        marks: alerts raised once in a period, for what the checkpoint remembers.
+        marks: hits, and alerts raised once in a period, for what the checkpoint remembers.
+        newest: moment of the last event of each subject that rules look back on, microseconds since 1970.
+        late: subjects that got an event from before others that were judged already since the last checkpoint, and the
+            moment of the earliest.
+        waiting: the same from before that checkpoint: their events are in ClickHouse and can be judged again.
     """
 
     def __init__(self, surroundings: Surroundings, seen: Seen) -> None:
@@ -107,6 +116,9 @@ class Judging:
         self.locator = Locator(surroundings.time, self.intake.location if self.intake is not None else None)
         self.guard = Guard(self.intake.prescription_counting) if self.intake is not None else None
         self.halted: list[Halted] = []
+        self.newest: dict[Whose, int] = {}
+        self.late: dict[Whose, int] = {}
+        self.waiting: dict[Whose, int] = {}
         self.journeys = Journeys()
         self.finding = Finding()
         self.telling = Telling()
@@ -123,10 +135,12 @@ class Judging:
         """Locate and judge an event of a representative; what is found is noted on it."""
         check_in = self._locate(event, now) if event.kind_name == "visit" else None
         hits = self.judge.judge(event, now)
-        if hits:
-            breaches = tuple(dict.fromkeys(hit.rule.rule.id for hit in hits if hit.status != "trial"))
+        if not hits:
+            return Looked(hits, check_in)
+        settled = [hit for hit in hits if hit.is_settled]
+        if breaches := tuple(dict.fromkeys(hit.rule.rule.id for hit in settled if hit.status != "trial")):
             event.found(event.findings._replace(breaches=breaches))
-        return Looked(hits, check_in)
+        return Looked(settled, check_in, is_unsettled=len(settled) < len(hits))
 
     def halts(self, topic: str, record: Any, event: Any = None) -> bool:
         """Whether a message must not be let in, or kept among the dead letters; it is remembered for the quarantine.
@@ -171,6 +185,8 @@ class Judging:
         if looked.check_in is not None:
             self.journeys.add(event.rep_id, looked.check_in)
         self._remember_event(event, "rep", event.rep_id)
+        if looked.is_unsettled:
+            self._note_late(("rep", event.rep_id), CompanyTime.microseconds(event.occurred_at) - 1)
         if touched := self.judge.touched(event):
             text = as_text(event)
             self.telling.touches += [Touch(subject, key, event, text) for subject, key in touched]
@@ -183,28 +199,64 @@ class Judging:
         self._remember_event(touch.event, touch.subject, touch.key)
         self.finding.touches.append(row)
 
-    def _remember_event(self, event: Any, subject: str, key: str) -> None:
+    def _remember_event(self, event: Any, subject: SubjectKind, key: str) -> None:
         """Let it be part of the past; what no event can look back on is dropped now and then."""
         self.judge.past.add(event, subject, key)
+        self._note_lateness(event, subject, key)
         self._newest = max(self._newest, event.occurred_at)
         self._added += 1
         if self._added == _EVICT_EVERY:
             self._added = 0
             self.judge.past.evict(CompanyTime.microseconds(self._newest - LATENESS))
 
+    def note_newest(self, event: Any, subject: SubjectKind, key: str) -> None:
+        """Know of an event that was judged before."""
+        moment, whose = CompanyTime.microseconds(event.occurred_at), (subject, key)
+        self.newest[whose] = max(moment, self.newest.get(whose, moment))
+
+    def _note_lateness(self, event: Any, subject: SubjectKind, key: str) -> None:
+        """What comes before something that was judged already may change what that hits."""
+        if not self.judge.past.wants(event.kind_name, subject):
+            return
+        moment, whose = CompanyTime.microseconds(event.occurred_at), (subject, key)
+        newest = self.newest.get(whose)
+        if newest is None or moment >= newest:
+            self.newest[whose] = moment
+        else:
+            self._note_late(whose, moment)
+
+    def _note_late(self, whose: Whose, moment: int) -> None:
+        self.late[whose] = min(self.late.get(whose, moment), moment)
+
     def _note(self, hits: list[Hit], *, at_once: bool) -> None:
         self.finding.hits += hits
         for hit in hits:
+            self._remember(hit.hit_mark)
             if hit.alert is None:
                 continue
             if hit.mark:
                 self._remember(hit.mark)
-            told = self.telling.alerts if at_once and hit.is_settled else self.finding.alerts
+            told = self.telling.alerts if at_once else self.finding.alerts
             told.append(hit.alert)
 
     def _remember(self, mark: int) -> None:
         self._seen.add(np.array([mark], np.uint64), np.array([mark], np.uint64))
         self.marks.append((mark, mark))
+
+    def judge_again(
+        self, items: Iterable[tuple[Any, SubjectKind, str]], done: Mapping[Whose, int], now: datetime
+    ) -> None:
+        """Judge events by a past that grew before them.
+
+        Args:
+            items: events with the subject they are judged for.
+            done: whose events these are, of those that wait.
+            now: moment of the judgement.
+        """
+        for event, subject, key in items:
+            self._note(self.judge.judge_again(event, now, subject, key), at_once=False)
+        for whose in done:
+            self.waiting.pop(whose, None)
 
     def told(self) -> Telling:
         """What is to be told now; it is forgotten here."""
@@ -215,6 +267,7 @@ class Judging:
         """Go on counting, telling and writing where another left off."""
         self.judge.counts = before.judge.counts
         self.journeys = before.journeys
+        self.late, self.waiting = before.late, before.waiting
         self.finding, self.telling, self.marks = before.finding, before.telling, before.marks
         self.halted = before.halted
 
@@ -224,6 +277,9 @@ class Judging:
 
     def settle(self) -> tuple[Finding, list[tuple[int, int]]]:
         """What the next checkpoint writes, and the alerts it remembers; both are forgotten here."""
+        for whose, moment in self.late.items():
+            self.waiting[whose] = min(moment, self.waiting.get(whose, moment))
+        self.late = {}
         finding, self.finding = self.finding, Finding()
         marks, self.marks = self.marks, []
         return finding, marks

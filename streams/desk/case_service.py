@@ -17,7 +17,7 @@ from streams.desk.alive import Alive
 from streams.desk.chains import Work
 from streams.desk.consuming import Consuming, layout
 from streams.desk.keeping import Keeper
-from streams.engine.checkpoint import letter_message
+from streams.engine.letters import letter_message
 from streams.engine.store import Store
 from streams.errors import InvalidError, LostError, PulseError, UnavailableError
 from streams.producer import BulkProducer

@@ -13,27 +13,27 @@ from functools import partial
 from itertools import chain
 from typing import Any
 
-import orjson
 import structlog
 from clickhouse_connect.driver.client import Client
 
+from agents.intake.judging import Whose
 from agents.intake.quarantine import Stopped
 from agents.intake.seen import pack
-from agents.intake.shard import Held, Letter, Output, Shard
+from agents.intake.shard import Held, Output, Shard
 from agents.progress.lights_board import LightBoard, no_lights
 from agents.progress.lights_figures import row_of
 from agents.progress.outputs import RollingWindows, changed_rows
 from agents.progress.snapshot import changed_fields, dropped_fields, dumps
 from schemas.outputs import DeadLetter
 from streams.alert_rows import ShardTouch
-from streams.dead_letters import letter_id
 from streams.engine.backlog import note_backlog
-from streams.engine.rules import check_in_fields, counted_by_rule, counts_to_wire, rule_counts
+from streams.engine.letters import dead_letters, letter_message
+from streams.engine.rules import check_in_fields, counted_by_rule, counts_to_wire, late_fields, rule_counts
 from streams.engine.setting_aside import sealed_message, set_aside, stopped
 from streams.engine.sink import Block, write
 from streams.engine.store import Commit, Store
 from streams.engine.telling import Message, messages_of
-from streams.engine.waiting import b64, held_fields
+from streams.engine.waiting import held_fields
 from streams.errors import InvalidError, LostError, UnavailableError
 from streams.lights import as_message, current
 from streams.metrics import Metrics
@@ -44,8 +44,6 @@ from streams.topics import DEAD_LETTERS, LIGHTS, NODES
 log = structlog.get_logger("checkpoint")
 
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.1, 5.0
-#: Larger raw bytes and keys stay out of the topic; ClickHouse keeps them whole.
-_RAW_IN_TOPIC, _KEY_IN_TOPIC = 400_000, 1_000
 
 
 @dataclass
@@ -78,6 +76,8 @@ class OwnedShard:
     """Messages there was no room for."""
     told_of: str = ""
     """Kinds of events that travel to those they concern, as far as the stored ones travelled, too."""
+    waited: dict[Whose, int] = field(default_factory=dict)
+    """Subjects whose events were to be judged again at the last checkpoint."""
     counted: dict[str, tuple[int, int]] = field(default_factory=dict)
     """What the rules had counted at the last checkpoint."""
 
@@ -118,9 +118,11 @@ def take_snapshot(owned: OwnedShard, stamp: int, now: datetime) -> Snapshot:
     messages += messages_of(shard.judging.told(), [*finding.alerts, *own])
     new_held, gone = held_fields(owned.shard.held, owned.held_before, everything=owned.replace)
     check_ins = check_in_fields(shard.judging.journeys)
+    late = late_fields(shard.judging, None if owned.replace else owned.waited)
+    owned.waited = dict(shard.judging.waiting)
     cells = changed_rows(shard.progress) + rolling
     lights = owned.lights.snapshot(cells, partial(row_of, shard.progress), now, everything=owned.replace)
-    letters = _letters(owned, output.letters, now)
+    letters = dead_letters(output.letters, shard.number, owned.labels.get("cluster", ""), now)
     block = Block(dict(output.rows), cells, letters, lights.readings, lights.changes)
     block.calls = shard.progress.books.counted()
     block.hits, block.alerts = finding.hits, own
@@ -132,7 +134,7 @@ def take_snapshot(owned: OwnedShard, stamp: int, now: datetime) -> Snapshot:
         token=owned.token,
         meta=_meta(owned, stamp),
         follows=owned.stamp,
-        fields=changed_fields(shard.progress) | new_held | lights.fields | check_ins,
+        fields=changed_fields(shard.progress) | new_held | lights.fields | check_ins | late,
         dropped=[*dropped_fields(shard.progress), *gone],
         seen=pack([*output.seen, *marks]),
         replace=owned.replace,
@@ -152,7 +154,7 @@ def _meta(owned: OwnedShard, stamp: int) -> dict[str, str | int]:
         **{f"o:{topic}": offset for topic, offset in shard.offsets.items()},
         **{f"c:{name}": count for name, count in shard.counts.items()},
         "held": len(shard.held),
-        "unsaid": len(shard.progress.speaking_next) + owned.lights.untold,
+        "unsaid": len(shard.progress.speaking_next) + owned.lights.untold + len(shard.judging.waiting),
         **{f"f:{sender}": fresh for sender, fresh in shard.fresh.items()},
         "stamp": stamp,
         "fresh": owned.fresh,
@@ -161,37 +163,6 @@ def _meta(owned: OwnedShard, stamp: int) -> dict[str, str | int]:
         **counts_to_wire(shard.judging.judge),
         **owned.labels,
     }
-
-
-def _letters(owned: OwnedShard, letters: Iterable[Letter], now: datetime) -> list[DeadLetter]:
-    number, cluster = owned.shard.number, owned.labels.get("cluster", "")  # another broker counts from 0 again
-    return [
-        DeadLetter(
-            dead_letter_id=letter_id(
-                "stream", cluster, letter.topic, number, letter.record.offset, letter.record.value
-            ),
-            at=now,
-            origin="stream",
-            topic=letter.topic,
-            partition=number,
-            offset=letter.record.offset,
-            key=letter.record.key,
-            raw=letter.record.value or b"",
-            has_value=letter.record.value is not None,
-            step=letter.step,
-            error_class=letter.error_class,
-            message=letter.message,
-        )
-        for letter in letters
-    ]
-
-
-def letter_message(letter: DeadLetter) -> bytes:
-    """A dead letter as it goes to the topic."""
-    body = letter.model_dump(mode="json", exclude={"raw", "key"})
-    raw = letter.raw if len(letter.raw) <= _RAW_IN_TOPIC else b""
-    key = letter.key if len(letter.key or b"") <= _KEY_IN_TOPIC else b""
-    return orjson.dumps(body | {"key": b64(key), "raw": b64(raw), "raw_size": len(letter.raw)})
 
 
 class Checkpointer:

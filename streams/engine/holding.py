@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from itertools import islice
 
 import structlog
 from aiokafka.errors import KafkaError
@@ -200,6 +201,23 @@ class Holding:
                     owned.shard.places_alike, before.directory, company.directory
                 )
                 await (self._relabel(owned) if same else self._compute_anew(owned))
+
+    async def judge_again(self, owned: OwnedShard, most: int) -> None:
+        """Judge stored events again that came before an earlier one of the same subject.
+
+        Args:
+            owned: the shard.
+            most: subjects at once.
+
+        Raises:
+            UnavailableError: ClickHouse does not answer.
+        """
+        late = dict(islice(owned.shard.judging.waiting.items(), most))
+        found = await asyncio.to_thread(self._opener.to_judge_again, owned, late)
+        async with self.standstill:
+            if self.get(owned.shard.number) is owned:
+                await asyncio.to_thread(owned.shard.judging.judge_again, found, late, datetime.now(UTC))
+                owned.shard.moved = True
 
     def _fits(self, owned: OwnedShard) -> bool:
         return owned.labels == self._labels() and owned.shard.judging.version == self.company.rules.version

@@ -35,6 +35,8 @@ _POLL_MS = 200
 _RETRY_S = 0.5
 #: After other shards' totals came in the next checkpoint is this near, unless the shard has much to do.
 _HOP_S, _FEW_ROWS = 0.2, 200
+#: Between two rounds of judging by what came late, seconds, and subjects of a shard in one of them.
+_AGAIN_S, _AGAIN_BUSY_S, _SUBJECTS_AGAIN = 2.0, 60.0, 500
 #: With this many rows waiting in a shard the next checkpoint does not wait for its time.
 _BUSY_ROWS = 2_000
 
@@ -62,6 +64,7 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has no
         self._checkpointer: Checkpointer | None = None
         self._stopping = False
         self._busy = asyncio.Event()
+        self._judged_again_s = 0.0
         self._limiter = DeadLetterLimit(settings.dead_letter_limit)
         self._group = Group(settings, self)
         self._gaps = Gaps(self._group, metrics)
@@ -201,7 +204,19 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has no
             now = datetime.now(UTC)
             if any(owned.shard.must_release(now) or owned.resend < asked for owned in live):
                 await asyncio.to_thread(_catch_up, live, asked, now)  # may take seconds
+        await self._judge_again()
         self._show()
+
+    async def _judge_again(self) -> None:
+        """Judge by what came late, now and then; less often while much is still to come."""
+        now_s = asyncio.get_running_loop().time()
+        behind = sum(self._group.lag({n: owned.shard.offsets for n, owned in self.holding.shards.items()}).values())
+        if now_s < self._judged_again_s + (_AGAIN_S if behind < _FEW_ROWS else _AGAIN_BUSY_S):
+            return
+        for owned in [owned for owned in self.holding.live() if owned.shard.judging.waiting]:
+            self._judged_again_s = now_s
+            await self.holding.judge_again(owned, _SUBJECTS_AGAIN)
+            self._tell(owned)
 
     async def _checkpoint(self, shards: Callable[[], Iterable[OwnedShard]], deadline: float | None = None) -> None:
         if self._checkpointer is not None:

@@ -14,7 +14,7 @@ from agents.compliance.judge import Surroundings
 from agents.compliance.rule_book import RuleBook, empty_rule_book
 from agents.compliance.world import References
 from agents.intake.directory import Directory
-from agents.intake.judging import Judging
+from agents.intake.judging import Judging, Whose
 from agents.intake.rebuild import ShownFigure, carry_over, recall, withdraw
 from agents.intake.seen import unpack
 from agents.intake.shard import Held, Limits, Placement, Shard, StoredEvent
@@ -28,6 +28,7 @@ from agents.progress.outputs import RollingWindows
 from agents.progress.plan import Plan
 from agents.progress.snapshot import restore
 from agents.progress.state import ProgressState
+from schemas.alerts import SubjectKind
 from schemas.events import EVENT_MODELS
 from streams import lights, references
 from streams.clickhouse import translated
@@ -35,12 +36,16 @@ from streams.engine.checkpoint import OwnedShard
 from streams.engine.group import Positions
 from streams.engine.rules import (
     CHECK_IN_PREFIX,
+    LATE_FIELD,
+    judge_all_again,
     judged_anew,
     load_past,
     remember_stored,
     restore_check_ins,
     restore_counts,
+    restore_late,
     tell_past,
+    to_judge_again,
 )
 from streams.engine.store import Stored
 from streams.engine.stored import StoredRows
@@ -57,7 +62,7 @@ _COUNTER = "c:"
 _OFFSET = "o:"
 _FRESH = "f:"
 #: Beginnings of fields that are not the progress state's.
-_OTHERS = (HELD_PREFIX, CHECK_IN_PREFIX)
+_OTHERS = (HELD_PREFIX, CHECK_IN_PREFIX, LATE_FIELD)
 
 
 #: Changes when fields of the checkpoint store mean something else than before; older ones are computed anew.
@@ -163,6 +168,10 @@ class Opener:
         shard, rows = owned.shard, self._stored_rows(owned.shard.number)
         load_past(shard.judging, shard.seen, rows)
         restore_check_ins(shard.judging.journeys, stored.fields)
+        restore_late(shard.judging, stored.fields)
+        if owned.has_no_past:
+            judge_all_again(shard)
+        owned.waited = {} if owned.replace else dict(shard.judging.waiting)
         restore_counts(shard.judging.judge, stored.meta)
         is_lost = owned.has_no_past or stored.meta.get("cluster") != self.cluster
         owned.told_of = tell_past(shard, stored.meta.get("told_of", ""), rows, is_lost=is_lost)
@@ -177,6 +186,15 @@ class Opener:
             UnavailableError: ClickHouse does not answer.
         """
         return judged_anew(owned.shard, company.surroundings, self._stored_rows(owned.shard.number))
+
+    def to_judge_again(self, owned: OwnedShard, late: Mapping[Whose, int]) -> list[tuple[Any, SubjectKind, str]]:
+        """Stored events that came before an earlier one of the same subject.
+
+        Raises:
+            UnavailableError: ClickHouse does not answer.
+        """
+        shard = owned.shard
+        return to_judge_again(shard.judging.judge, shard.seen, late, self._stored_rows(shard.number))
 
     def tell_past(self, owned: OwnedShard) -> None:
         """Let stored events travel where rules have come to look back on them.

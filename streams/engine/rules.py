@@ -7,18 +7,19 @@ ones in its `seen`: rows of a checkpoint that never stood are left out.
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
 from itertools import islice
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import orjson
 
 from agents.compliance.judge import CONCERNED, Judge, Surroundings
 from agents.intake.journeys import Journeys
-from agents.intake.judging import JUDGED, LATENESS, Judging
+from agents.intake.judging import JUDGED, LATENESS, Judging, Whose
 from agents.intake.locating import CheckIn
 from agents.intake.seen import Seen, identity_hash
 from agents.intake.shard import Shard, StoredEvent
 from agents.intake.touches import Touch, as_text, touch_identity
+from agents.progress.calendar import EPOCH, CompanyTime
 from schemas.alerts import SubjectKind
 from schemas.rows import EVENT_TABLES
 from streams.alert_rows import RuleCount
@@ -28,9 +29,12 @@ T = TypeVar("T")
 
 #: Beginning of the names of fields that hold the last check-ins of a representative.
 CHECK_IN_PREFIX = '["g"'
+#: Field of the subjects whose events must be judged again.
+LATE_FIELD = '["j"]'
 #: Beginning of the names of what rules counted.
 COUNT_PREFIX = "r:"
 _AT_ONCE = 5_000
+SUBJECTS: tuple[SubjectKind, ...] = ("rep", *CONCERNED)
 
 
 def rule_counts(judge: Judge, shard: int, before: Mapping[str, tuple[int, int]]) -> list[RuleCount]:
@@ -97,14 +101,74 @@ def load_past(judging: Judging, seen: Seen, rows: StoredRows) -> int:
         if (since := _since(rows, EVENT_TABLES[kind].table, past.horizon(kind, "rep"))) is not None:
             for event in _taken(rows.events(kind, since), _event_identity, seen):
                 past.add(event.event, "rep", event.event.rep_id)
+                judging.note_newest(event.event, "rep", event.event.rep_id)
                 count += 1
         for subject in CONCERNED:
             where = f"subject_kind = '{subject}' AND event_kind = '{kind}'"
             if (since := _since(rows, "touches", past.horizon(kind, subject), where)) is not None:
                 for touch in _taken(rows.touches(kind, subject, since), _touch_identity, seen):
                     past.add(touch.event, subject, touch.key)
+                    judging.note_newest(touch.event, subject, touch.key)
                     count += 1
     return count
+
+
+def late_fields(judging: Judging, before: Mapping[Whose, int] | None) -> dict[str, bytes]:
+    """The field of subjects whose events must be judged again, where it is not what it was; None: nothing stands."""
+    if judging.waiting == before:
+        return {}
+    return {LATE_FIELD: orjson.dumps([[*whose, moment] for whose, moment in judging.waiting.items()])}
+
+
+def restore_late(judging: Judging, fields: Mapping[str, bytes]) -> None:
+    """Take the subjects of a checkpoint whose events must be judged again."""
+    for subject, key, moment in orjson.loads(fields.get(LATE_FIELD, b"[]")):
+        judging.waiting[subject, key] = moment
+
+
+def judge_all_again(shard: Shard) -> None:
+    """Let everything that happened lately be judged again: nobody knows what was still to be."""
+    judging = shard.judging
+    since = max(max(judging.newest.values(), default=0) - LATENESS // timedelta(microseconds=1), 0)
+    reps = (rep_id for rep_id in shard.progress.directory.reps if shard.placement.holds(rep_id))
+    judging.waiting |= dict.fromkeys([*judging.newest, *(("rep", rep_id) for rep_id in reps)], since)
+
+
+def to_judge_again(
+    judge: Judge, seen: Seen, late: Mapping[Whose, int], rows: StoredRows
+) -> list[tuple[Any, SubjectKind, str]]:
+    """Stored events that came before an earlier one of the same subject, in the order in which they happened.
+
+    Args:
+        judge: the shard's.
+        seen: what the shard has taken.
+        late: whose, and the moment of the earliest event that came late, microseconds since 1970.
+        rows: what ClickHouse holds.
+
+    Raises:
+        UnavailableError: ClickHouse does not answer.
+    """
+    found: list[tuple[Any, SubjectKind, str]] = []
+    for subject in SUBJECTS:
+        keys = sorted(key for of, key in late if of == subject)
+        if not keys:
+            continue
+        since = EPOCH + timedelta(microseconds=min(late[subject, key] for key in keys))
+        for kind in (kind for kind in sorted(JUDGED) if judge.looks_back(kind, subject)):
+            found += _stored_of(subject, kind, since, keys, seen, rows)
+    newer = [item for item in found if CompanyTime.microseconds(item[0].occurred_at) > late[item[1], item[2]]]
+    return sorted(newer, key=lambda item: item[0].occurred_at)
+
+
+def _stored_of(
+    subject: SubjectKind, kind: str, since: datetime, keys: list[str], seen: Seen, rows: StoredRows
+) -> Iterator[tuple[Any, SubjectKind, str]]:
+    if subject == "rep":
+        for stored in _taken(rows.events(kind, since, keys), _event_identity, seen):
+            yield stored.event, subject, stored.event.rep_id
+        return
+    for touch in _taken(rows.touches(kind, subject, since, keys), _touch_identity, seen):
+        yield touch.event, subject, touch.key
 
 
 def _since(rows: StoredRows, table: str, horizon: timedelta | None, condition: str = "1") -> datetime | None:

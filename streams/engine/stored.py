@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from clickhouse_connect.driver.client import Client
 
-from agents.compliance.judge import mark_of
+from agents.compliance.judge import hit_mark, mark_of
 from agents.intake.shard import StoredEvent
 from agents.intake.touches import Touch, from_text
 from schemas.alerts import Alert, SubjectKind
@@ -42,14 +42,21 @@ class StoredRows:
         self._client = client
         self._holds = holds
 
-    def events(self, kind: str, since: datetime | None = None) -> Iterator[StoredEvent]:
+    def events(
+        self, kind: str, since: datetime | None = None, owners: Sequence[str] | None = None
+    ) -> Iterator[StoredEvent]:
         """Events of one kind, those from `since` on in the order in which they happened.
+
+        Args:
+            kind: kind of event.
+            since: first moment.
+            owners: whose; those of the shard when left out.
 
         Raises:
             UnavailableError: ClickHouse does not answer.
         """
         table, owner = EVENT_TABLES[kind], EVENT_MODELS[kind].owner_field
-        for names in self._mine(table.table, owner):
+        for names in self._mine(table.table, owner) if owners is None else (owners,):
             yield from self._events_of(table, owner, names, since)
 
     def _events_of(
@@ -67,7 +74,9 @@ class StoredRows:
                 event.found(event.findings._replace(breaches=tuple(row["breaches"])))
             yield StoredEvent(table.model.kind_name, event, row["content_hash"])
 
-    def touches(self, kind: str, subject: SubjectKind, since: datetime) -> Iterator[Touch]:
+    def touches(
+        self, kind: str, subject: SubjectKind, since: datetime, keys: Sequence[str] | None = None
+    ) -> Iterator[Touch]:
         """Touches of events of one kind from `since` on, in the order in which they happened."""
         statement = """
             SELECT subject_id, event FROM touches FINAL
@@ -75,7 +84,7 @@ class StoredRows:
                 AND occurred_at >= {since:DateTime64(6, 'UTC')}
             ORDER BY occurred_at"""
         fixed = {"subject": subject, "kind": kind, "since": since.astimezone(UTC).replace(tzinfo=None)}
-        for names in self._mine("touches", "subject_id"):
+        for names in self._mine("touches", "subject_id") if keys is None else (keys,):
             for row in self._rows(statement, fixed | {"names": names}):
                 text = row["event"].encode()
                 yield Touch(subject, row["subject_id"], from_text(kind, text), text)
@@ -88,11 +97,15 @@ class StoredRows:
                 yield TouchKey(*row.values())
 
     def marks(self) -> Iterator[int]:
-        """Marks of the shard's alerts that are raised once in a period."""
+        """Marks of the shard's hits, and of its alerts that are raised once in a period."""
         statement = "SELECT DISTINCT toString(alert_id) AS id, subject_id FROM alerts WHERE period_start IS NOT NULL"
         for row in self._rows(statement, {}):
             if self._holds(row["subject_id"]):
                 yield mark_of(row["id"])
+        names = "rule_set, rule_id, subject_kind, subject_id, event_kind, rep_id, event_id"
+        for row in self._rows(f"SELECT DISTINCT {names} FROM rule_hits", {}):
+            if self._holds(row["subject_id"]):
+                yield hit_mark(*row.values())
 
     def alerts(self) -> Iterator[Alert]:
         """The shard's alerts of the last day with any, as they were told.

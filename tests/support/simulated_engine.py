@@ -6,7 +6,7 @@ Redis and ClickHouse are dictionaries with the same guarantees.
 
 import random
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -15,7 +15,7 @@ from typing import Any
 from field_force import Message
 from result_tables import CREDITED, Tables
 
-from agents.compliance.judge import mark_of
+from agents.compliance.judge import hit_mark, mark_of
 from agents.compliance.rule_book import RuleBook, empty_rule_book
 from agents.compliance.world import References
 from agents.intake.directory import Directory
@@ -80,7 +80,7 @@ class Tableau:
         for hit in snapshot.block.hits:
             event = hit.event
             key = (hit.rule_set, hit.rule.rule.id, hit.subject_id, event.kind_name, event.rep_id, event.event_id)
-            self.hits[key] = hit.status
+            self.hits[*key, hit.subject_kind] = hit.status
             if hit.alert is not None:
                 self.alerts[hit.alert_id] = hit.alert
         for letter in snapshot.block.letters:
@@ -179,19 +179,24 @@ class RowsOfTableau(StoredRows):
         super().__init__(None, holds)  # type: ignore[arg-type] # never asked
         self._tableau = tableau
 
-    def events(self, kind: str, since: datetime | None = None) -> Iterator[StoredEvent]:
+    def events(
+        self, kind: str, since: datetime | None = None, owners: Sequence[str] | None = None
+    ) -> Iterator[StoredEvent]:
         table = EVENT_TABLES[kind]
         names = (*table.names, *(column.name for column in table.technical))
         for (owner, _), row in sorted(self._tableau.events[kind].items()):
-            if self._holds(owner):
+            if self._holds(owner) and (owners is None or owner in owners):
                 values = dict(zip(names, row, strict=True))
                 event = table.to_event(values)
                 event.found(event.findings._replace(breaches=tuple(values["breaches"])))
                 yield StoredEvent(kind, event, values["content_hash"])
 
-    def touches(self, kind: str, subject: SubjectKind, since: datetime) -> Iterator[Touch]:
+    def touches(
+        self, kind: str, subject: SubjectKind, since: datetime, keys: Sequence[str] | None = None
+    ) -> Iterator[Touch]:
         for touch in self._tableau.touches.values():
-            if touch.event.kind_name == kind and touch.subject == subject and self._holds(touch.key):
+            wanted = self._holds(touch.key) and (keys is None or touch.key in keys)
+            if wanted and touch.event.kind_name == kind and touch.subject == subject:
                 yield touch._replace(event=from_text(kind, touch.text))
 
     def touch_keys(self) -> Iterator[TouchKey]:
@@ -204,6 +209,9 @@ class RowsOfTableau(StoredRows):
         for alert in self._tableau.alerts.values():
             if alert.period_start is not None and self._holds(alert.subject_id):
                 yield mark_of(alert.alert_id)
+        for rule_set, rule_id, subject_id, kind, rep_id, event_id, subject in self._tableau.hits:
+            if self._holds(subject_id):
+                yield hit_mark(rule_set, rule_id, subject, subject_id, kind, rep_id, event_id)
 
     def alerts(self) -> Iterator[Alert]:
         yield from (alert for alert in self._tableau.alerts.values() if self._holds(alert.subject_id))
@@ -310,8 +318,17 @@ class SimulatedEngine:
         owned.told += messages[:room]
         owned.untold += messages[room:]
 
+    def judge_again(self, number: int) -> None:
+        """Judge by what came late."""
+        owned = self.owned[number]
+        late = dict(owned.shard.judging.waiting)
+        found = self.opener.to_judge_again(owned, late)
+        owned.shard.judging.judge_again(found, late, self.now)
+        owned.shard.moved = True
+
     def checkpoint(self, number: int, crash: str | None = None) -> None:
         """One checkpoint, whole, or broken off `before`, `after rows`, or `after messages`."""
+        self.judge_again(number)
         self.now += timedelta(milliseconds=10)
         self.stamp += 1
         owned = self.owned[number]
@@ -419,5 +436,6 @@ class SimulatedEngine:
                 moved += sum(self.take(number, topic, 10_000) for topic in SHARD_TOPICS)
                 self.checkpoint(number)
                 moved += bool(self.owned[number].shard.progress.changed_members)
+                moved += bool(self.owned[number].shard.judging.waiting)
             moved += sum(len(self.log[NODES, n]) - o.shard.offsets[NODES] for n, o in self.owned.items())
             quiet = 0 if moved else quiet + 1

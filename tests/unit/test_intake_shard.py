@@ -15,7 +15,8 @@ from agents.progress.plan import Plan
 from agents.progress.state import ProgressState
 from schemas.reference import CallPlan, Institution, OrganisationNode, Product, Reference, Rep
 from streams import policies
-from streams.engine.checkpoint import OwnedShard, letter_message, take_snapshot
+from streams.engine.checkpoint import OwnedShard, take_snapshot
+from streams.engine.letters import letter_message
 from streams.engine.sink import event_table
 from streams.topics import shard_of
 
