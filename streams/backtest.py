@@ -1,9 +1,8 @@
 """Rules held against stored history: those in force and any number of drafts, in one pass, by the code that is live.
 
 The pass has two parts, as the engine has two kinds of shards. First every event is judged with the past of its
-representative; events then travel to the professionals and institutions they concern and are judged there. Where the
-engine has kept in which order they arrived there, they are taken in that order; otherwise in the order in which they
-arrived at the representative's.
+representative; events then travel to the professionals and institutions they concern and are judged there. All come in
+the order in which they happened: what comes late is judged again live, too, so the outcome is the same.
 """
 
 from collections import defaultdict
@@ -17,7 +16,7 @@ from agents.compliance.nodes import Frame
 from agents.compliance.rule_book import LIVE, RuleBook, RuleSet
 from agents.compliance.world import References, World
 from agents.intake.directory import Directory
-from agents.intake.judging import JUDGED, LATENESS
+from agents.intake.judging import JUDGED
 from agents.progress.calendar import CompanyTime
 from schemas.alerts import SubjectKind
 
@@ -98,6 +97,10 @@ class Outcome:
         return whole
 
 
+#: Events come in order of time: what no later one can look back on is dropped close behind.
+_DROPPED_BEHIND = timedelta(days=1)
+
+
 class _Panel:
     """A judge with the rule sets that look into the same lists."""
 
@@ -129,7 +132,7 @@ class _Side:
         self._added += 1
         if self.drops and self._added % _EVICT_EVERY == 0:
             for panel in self.panels:
-                panel.judge.past.evict(CompanyTime.microseconds(self._newest - LATENESS))
+                panel.judge.past.evict(CompanyTime.microseconds(self._newest - _DROPPED_BEHIND))
 
     def begin_again(self) -> None:
         """What follows begins in the past once more."""
@@ -277,7 +280,7 @@ def kinds_needed(backtest: Backtest, subjects: Iterable[SubjectKind]) -> Iterato
 
 
 def derived_subjects(backtest: Backtest, live: Judge) -> tuple[SubjectKind, ...]:
-    """Subjects of whose events the engine has not kept in which order they arrived there."""
+    """Subjects whose events the engine has not kept, so that they are taken from the representatives'."""
     return tuple(
         subject
         for subject in CONCERNED

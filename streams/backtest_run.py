@@ -1,4 +1,4 @@
-"""A back-test over what ClickHouse holds: events in the order in which they arrived, a block at a time."""
+"""A back-test over what ClickHouse holds: events in the order in which they happened, a block at a time."""
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
@@ -35,7 +35,7 @@ class Tested(NamedTuple):
     Attributes:
         outcomes: by draft.
         events: how many were judged or belonged to the past.
-        derived: subjects whose events were taken in the order in which they arrived at the representative's.
+        derived: subjects whose events the table `touches` does not hold as the drafts need them.
     """
 
     outcomes: dict[str, Outcome]
@@ -161,32 +161,29 @@ class _Reading:
             self._step()
 
     def _events(self, kind: str, since: datetime) -> Iterator[tuple[datetime, str, Any]]:
-        """Events of a kind in the order in which they arrived, with a moment they did not arrive before."""
+        """Events of a kind in the order in which they happened: what came late was judged again, live, too."""
         table = EVENT_TABLES[kind]
         statement = f"""
-            SELECT {", ".join(table.names)},
-                max(occurred_at) OVER (
-                    PARTITION BY stream_partition ORDER BY stream_offset
-                    ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
-                ) AS arrived_at
+            SELECT {", ".join(table.names)}
             FROM {table.table} FINAL
             WHERE occurred_at >= {{since:DateTime64(6, 'UTC')}} AND occurred_at < {{end:DateTime64(6, 'UTC')}}
-            ORDER BY arrived_at, stream_partition, stream_offset"""
+            ORDER BY occurred_at, stream_partition, stream_offset"""
         for row in self._rows(statement, self._span(since)):
-            yield row["arrived_at"], kind, table.to_event(row)
+            event = table.to_event(row)
+            yield event.occurred_at, kind, event
 
     def _touches(self, subject: SubjectKind) -> Iterator[tuple[Any, str]]:
-        """Events of the subjects of a kind, in the order in which they arrived there."""
+        """Events of the subjects of a kind, in the order in which they happened."""
         statement = """
             SELECT subject_id, event_kind, event FROM touches FINAL
             WHERE subject_kind = {subject:String} AND occurred_at >= {since:DateTime64(6, 'UTC')}
                 AND occurred_at < {end:DateTime64(6, 'UTC')}
-            ORDER BY stream_partition, stream_offset"""
+            ORDER BY occurred_at, stream_partition, stream_offset"""
         for row in self._rows(statement, self._span(self._since_at(subject)) | {"subject": subject}):
             yield from_text(row["event_kind"], row["event"].encode()), row["subject_id"]
 
     def _known(self, subjects: Sequence[SubjectKind]) -> Seen:
-        """Events of which it is known when they arrived at whom they concern."""
+        """Events that the subjects they concern have."""
         seen, batch = Seen(), list[int]()
         statement = """
             SELECT DISTINCT subject_kind, subject_id, event_kind, rep_id, event_id FROM touches

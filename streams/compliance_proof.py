@@ -19,6 +19,7 @@ from agents.intake.locating import Locator
 from agents.intake.seen import Seen
 from agents.intake.touches import TouchRow
 from agents.progress.calendar import CompanyTime
+from schemas.alerts import SubjectKind
 from schemas.events import EVENT_MODELS
 from schemas.intake_policy import CountingRule, LocationRule
 from schemas.reference import Reference
@@ -111,6 +112,7 @@ class Judged:
         self._guards = [Guard(rule) for rule in pack.intake_rules if isinstance(rule, CountingRule)]
         self._locators = [Locator(time, rule) for rule in pack.intake_rules if isinstance(rule, LocationRule)]
         self._now = datetime.now(UTC)
+        self._unsettled: list[Any] = []
         self.hits: set[Found] = set()
         self.events = 0
 
@@ -127,10 +129,23 @@ class Judged:
     def judge(self, event: Any) -> None:
         """Judge an event that was let in."""
         self.events += 1
-        self._judging.enter(event, self._judging.look(event, self._now), at_once=True)
+        looked = self._judging.look(event, self._now)
+        if looked.is_unsettled:
+            self._unsettled.append(event)
+        self._judging.enter(event, looked, at_once=True)
         for touch in self._judging.told().touches:
             self._judging.take(TouchRow(touch, self.events, self._now), self._now)
+        self._note()
+
+    def finish(self) -> None:
+        """Judge what had to wait for events of another kind, as a worker does when nothing is left to read."""
+        items: list[tuple[Any, SubjectKind, str]] = [(event, "rep", event.rep_id) for event in self._unsettled]
+        self._judging.judge_again(items, {}, self._now)
+        self._note()
+
+    def _note(self) -> None:
         for hit in self._judging.settle()[0].hits:
+            event = hit.event
             kind, rep, name = event.kind_name, event.rep_id, event.event_id
             self._found(hit.rule.rule.id, hit.subject_kind, hit.subject_id, kind, rep, name)
 
@@ -171,6 +186,7 @@ def prove(plan: Plan, pack: Pack, time: CompanyTime, tell: Callable[[int], None]
         judged.take(made)
         if judged.events % _TELL_EVERY == 0:
             tell(judged.events)
+    judged.finish()
     rules = [entry.rule.id for entry in pack.entries] + [rule.id for rule in pack.intake_rules]
     return compared(rules, judged.hits, simulation.labels(), judged.events)
 

@@ -92,6 +92,8 @@ class Settings(BaseSettings):
     """A shard that took this many events waits for its checkpoint before it takes more."""
     max_event_bytes: Annotated[int, Field(ge=1_000)] = 1_000_000
     """Larger messages go to the dead letters."""
+    rule_lateness_days: Annotated[int, Field(ge=1, le=3_660)] = 31
+    """How late an event may come and still find its whole past: more memory, and a longer start, the more."""
     unknown_grace_s: Annotated[float, Field(ge=0, le=86_400)] = 30.0
     """How long an event that names an unknown rep or institution waits for reference data."""
     future_tolerance_s: Annotated[float, Field(ge=0)] = 86_400.0

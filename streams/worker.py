@@ -8,6 +8,7 @@ import signal
 import tempfile
 import threading
 from collections.abc import Coroutine, Sequence
+from datetime import timedelta
 from typing import Any
 
 import faust
@@ -224,6 +225,7 @@ def load_company(settings: Settings, client: Any) -> Company:
         lights=load_book(client, policy, rows),
         rules=rule_books.load(client, time),
         references=References(rows, directory),
+        lateness=timedelta(days=settings.rule_lateness_days),
     )
 
 

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from hashlib import blake2b
 from typing import Any, Literal, NamedTuple
 
@@ -96,12 +96,14 @@ class Surroundings:
         references: reference data as rules ask for it.
         directory: the same as the engine holds it.
         time: company time.
+        lateness: how late an event may come and still find its whole past.
     """
 
     book: RuleBook
     references: References
     directory: Directory
     time: CompanyTime
+    lateness: timedelta = timedelta(days=31)
 
 
 class Judge:

@@ -6,7 +6,7 @@ is taken. What it hits is told at once, unless the same events in another order 
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,8 +26,6 @@ from schemas.alerts import Alert, SubjectKind
 from schemas.events import EVENT_MODELS
 from schemas.intake_policy import Withheld
 
-#: Events that come later than this may find a shorter past.
-LATENESS = timedelta(days=31)
 _EVICT_EVERY = 20_000
 #: Kind and id of a subject.
 Whose = tuple[SubjectKind, str]
@@ -207,7 +205,7 @@ class Judging:
         self._added += 1
         if self._added == _EVICT_EVERY:
             self._added = 0
-            self.judge.past.evict(CompanyTime.microseconds(self._newest - LATENESS))
+            self.judge.past.evict(CompanyTime.microseconds(self._newest - self.judge.surroundings.lateness))
 
     def note_newest(self, event: Any, subject: SubjectKind, key: str) -> None:
         """Know of an event that was judged before."""

@@ -21,7 +21,6 @@ from streams.cli.rule_steps import AsJson, Data, counted, print_table
 from streams.supervisor import reach
 
 _EVERYWHERE = "(all)"
-_SUBJECTS = {"hcp": "professionals", "institution": "institutions"}
 
 
 def register(group: typer.Typer) -> None:
@@ -45,7 +44,7 @@ def backtest(
 ) -> None:
     """Hold the rules in force and drafts against stored history.
 
-    Every event is judged by the code that judges it live, in the order of arrival. Nothing is written and no alert is
+    Every event is judged by the code that judges it live, in the order of time. Nothing is written and no alert is
     raised. A draft shows the hits it gains and loses, per rule and region, with up to five events of each.
     """
     settings = settings_module.load()
@@ -55,16 +54,11 @@ def backtest(
         tested = backtest_run.run(client, time, *days, against or (), report=report)
     if as_json:
         outcomes = [_as_json(outcome, is_draft=bool(against)) for outcome in tested.outcomes.values()]
-        content = {"from": str(days[0]), "to": str(days[1]), "events": tested.events, "derived": tested.derived}
+        content = {"from": str(days[0]), "to": str(days[1]), "events": tested.events}
         sys.stdout.write(json.dumps(content | {"outcomes": outcomes}, ensure_ascii=False, indent=1) + "\n")
         return
     for outcome in tested.outcomes.values():
         _print(outcome, is_draft=bool(against))
-    for subject in tested.derived:
-        sys.stderr.write(
-            f"events of {_SUBJECTS[subject]} were taken as they came from the representatives: rules in force do not "
-            "look at all of them there, so that nobody knows in which order they would have come\n"
-        )
     sys.stdout.write(f"{counted(tested.events, 'event')} read, those before {days[0]} for the past alone\n")
 
 

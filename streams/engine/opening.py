@@ -83,12 +83,14 @@ class Company:
     """Not among the labels: the past they look back on is read whenever a shard is opened."""
     references: References | None = None
     """Reference data as rules ask for it; from the directory alone when left out."""
+    lateness: timedelta = timedelta(days=31)
+    """How late an event may come and still find its whole past."""
 
     @cached_property
     def surroundings(self) -> Surroundings:
         """What events are judged with."""
         references = self.references or References({}, self.directory)
-        return Surroundings(self.rules, references, self.directory, self.time)
+        return Surroundings(self.rules, references, self.directory, self.time, self.lateness)
 
     def labels(self, partitions: int, cluster: str) -> dict[str, str]:
         """What a state made with this company is marked with."""

@@ -14,7 +14,7 @@ import orjson
 
 from agents.compliance.judge import CONCERNED, Judge, Surroundings
 from agents.intake.journeys import Journeys
-from agents.intake.judging import JUDGED, LATENESS, Judging, Whose
+from agents.intake.judging import JUDGED, Judging, Whose
 from agents.intake.locating import CheckIn
 from agents.intake.seen import Seen, identity_hash
 from agents.intake.shard import Shard, StoredEvent
@@ -97,15 +97,20 @@ def load_past(judging: Judging, seen: Seen, rows: StoredRows) -> int:
         UnavailableError: ClickHouse does not answer.
     """
     past, count = judging.judge.past, 0
+
+    def reach(kind: str, subject: str) -> timedelta | None:
+        horizon = past.horizon(kind, subject)
+        return None if horizon is None else horizon + judging.judge.surroundings.lateness
+
     for kind in sorted(JUDGED):
-        if (since := _since(rows, EVENT_TABLES[kind].table, past.horizon(kind, "rep"))) is not None:
+        if (since := _since(rows, EVENT_TABLES[kind].table, reach(kind, "rep"))) is not None:
             for event in _taken(rows.events(kind, since), _event_identity, seen):
                 past.add(event.event, "rep", event.event.rep_id)
                 judging.note_newest(event.event, "rep", event.event.rep_id)
                 count += 1
         for subject in CONCERNED:
             where = f"subject_kind = '{subject}' AND event_kind = '{kind}'"
-            if (since := _since(rows, "touches", past.horizon(kind, subject), where)) is not None:
+            if (since := _since(rows, "touches", reach(kind, subject), where)) is not None:
                 for touch in _taken(rows.touches(kind, subject, since), _touch_identity, seen):
                     past.add(touch.event, subject, touch.key)
                     judging.note_newest(touch.event, subject, touch.key)
@@ -128,8 +133,8 @@ def restore_late(judging: Judging, fields: Mapping[str, bytes]) -> None:
 
 def judge_all_again(shard: Shard) -> None:
     """Let everything that happened lately be judged again: nobody knows what was still to be."""
-    judging = shard.judging
-    since = max(max(judging.newest.values(), default=0) - LATENESS // timedelta(microseconds=1), 0)
+    judging, lateness = shard.judging, shard.judging.judge.surroundings.lateness
+    since = max(max(judging.newest.values(), default=0) - lateness // timedelta(microseconds=1), 0)
     reps = (rep_id for rep_id in shard.progress.directory.reps if shard.placement.holds(rep_id))
     judging.waiting |= dict.fromkeys([*judging.newest, *(("rep", rep_id) for rep_id in reps)], since)
 
@@ -174,7 +179,7 @@ def _stored_of(
 def _since(rows: StoredRows, table: str, horizon: timedelta | None, condition: str = "1") -> datetime | None:
     if horizon is None or (newest := rows.newest(table, condition)) is None:
         return None
-    return first_moment(newest, horizon, LATENESS)
+    return first_moment(newest, horizon)
 
 
 def _event_identity(event: StoredEvent) -> int:
@@ -231,11 +236,11 @@ def tell_past(shard: Shard, told_of: str, rows: StoredRows, *, is_lost: bool = F
         What travels now.
     """
     judge = shard.judging.judge
-    wanted = wants(judge)
+    wanted, lateness = wants(judge), judge.surroundings.lateness
     for name in [name for name in wanted if is_lost or name not in told_of.split(",")]:
         is_past = not is_lost or (bool(told_of) and name not in told_of.split(","))
         kind, subject = wanted[name]
-        since = _since(rows, EVENT_TABLES[kind].table, judge.past.horizon(kind, subject) or LATENESS)
+        since = _since(rows, EVENT_TABLES[kind].table, (judge.past.horizon(kind, subject) or timedelta(0)) + lateness)
         if since is None:
             continue
         for stored in _taken(rows.events(kind, since), _event_identity, shard.seen):

@@ -140,6 +140,6 @@ class StoredRows:
                 yield from block.to_pylist()
 
 
-def first_moment(newest: datetime, horizon: timedelta, lateness: timedelta) -> datetime:
+def first_moment(newest: datetime, reach: timedelta) -> datetime:
     """From when on events are read back, so that one that comes late still finds its past."""
-    return max(newest - horizon - lateness, datetime(1970, 1, 1, tzinfo=UTC))
+    return max(newest - reach, datetime(1970, 1, 1, tzinfo=UTC))

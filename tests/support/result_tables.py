@@ -46,8 +46,8 @@ STATEMENTS = {
     ),
     "call_counts": "SELECT month_start, rep_id, hcp_id, calls FROM call_counts FINAL WHERE calls > 0",
     "alerts": (
-        "SELECT alert_id, rule_id, subject_kind, subject_id, rep_id, event_kind, event_id, period_start, message_en,"
-        " explanation, team_id, region_id FROM alerts FINAL"
+        "SELECT alert_id, rule_id, subject_kind, subject_id, rep_id, event_kind, event_id, period_start, team_id,"
+        " region_id FROM alerts FINAL"
     ),
     "rule_hits": "SELECT * EXCEPT (judged_at, version) FROM rule_hits FINAL",
     "touches": "SELECT * EXCEPT (stream_partition, stream_offset) FROM touches FINAL",

@@ -26,6 +26,7 @@ def judged() -> tuple[Judged, list[Label]]:
     judge = Judged(PACK, simulation.references(), SHANGHAI)
     for made in simulation.events():
         judge.take(made)
+    judge.finish()
     return judge, simulation.labels()
 
 
