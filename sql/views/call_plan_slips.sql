@@ -74,7 +74,11 @@ SELECT
         PARTITION BY line.rep_id ORDER BY sold.amount DESC, line.segment = '', line.segment, line.hcp_id
         ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
     ) AS calls_up_to_here,
-    toBool(calls_up_to_here <= calls_per_field_day * working_days_left AND missing_calls <= working_days_left) AS can_be_reached
+    if(
+        calls_per_field_day IS NULL,
+        NULL,
+        toBool(calls_up_to_here <= calls_per_field_day * working_days_left AND missing_calls <= working_days_left)
+    ) AS can_be_reached
 FROM (SELECT * FROM call_plan_lines WHERE missing_calls > 0 AND month_start = this_month) AS line
 LEFT JOIN reps_today AS rep ON rep.rep_id = line.rep_id
 LEFT JOIN institutions_today AS institution ON institution.institution_id = line.institution_id
