@@ -180,7 +180,11 @@ def test_list_show_and_replay(client: Client, urls: dict[str, Any], data: Path) 
     ("option", "name", "message"),
     [
         ("--topic", "sale", "no dead letter has the topic 'sale': did you mean sales?"),
-        ("--topic", "x", "known are visits, sales, payments, activities, surveys, market, nodes, touches, alerts, commands, rep, "),
+        (
+            "--topic",
+            "x",
+            "known are visits, sales, payments, activities, surveys, market, nodes, touches, alerts, commands, rep, ",
+        ),
         ("--step", "x", "no dead letter has the step 'x': known are size, decode, key, time, known, dedupe, cells, "),
         ("--status", "x", "there is no status 'x': take open, replayed or all"),
     ],
