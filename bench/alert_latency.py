@@ -1,8 +1,9 @@
 """Time from an event to its alert on the topic `alerts`: `python -m bench.alert_latency [--rate 1000] [--seconds 30]`.
 
-Starts `pulse up` with its local services and the shipped rules, publishes a made-up company and sends visits at the
-given rate. Every tenth one is in a forbidden zone (R05, judged with its representative), and every tenth one leaves
-eleven samples with a professional of its own (R24-cap, judged in the professional's shard, over the topic `touches`).
+Starts `pulse up` with its local services and the shipped rules, publishes a made-up company and sends events at the
+given rate, a third of them visits, the others sales. Every hundredth is a visit in a forbidden zone (R05, judged with
+its representative), and every hundredth one leaves eleven samples with a professional of its own (R24-cap, judged in
+the professional's shard, over the topic `touches`).
 Printed are percentiles in milliseconds from the call of the producer to the arrival at a consumer.
 """
 
@@ -29,9 +30,11 @@ from streams.producer import BulkProducer
 from streams.settings import Settings
 from streams.topics import ALERTS
 
-REPS = 5_000
+REPS = 2_000
 RULES = ("R05", "R24-cap")
-_EVERY = 10
+_EVERY = 100
+#: Which of a hundred events are visits.
+_VISITS = frozenset({0, 50, *range(1, 32)})
 _POLL_S = 0.01
 
 
@@ -73,14 +76,16 @@ class Sender(threading.Thread):
             event = self._event(number)
             value = json.dumps(event).encode()
             self.sent[event["event_id"]] = time.perf_counter()
-            self._producer.send("visits", event["rep_id"], value)
+            self._producer.send("sales" if "amount" in event else "visits", event["rep_id"], value)
         self._producer.close()
 
     def _event(self, number: int) -> dict[str, Any]:
         now = datetime.now(UTC).isoformat()
-        event: dict[str, Any] = {"event_id": f"B{number}", "occurred_at": now, "source": "bench", "channel": "video"}
-        event |= {"check_in_at": now, "check_out_at": now}
+        event: dict[str, Any] = {"event_id": f"B{number}", "occurred_at": now, "source": "bench"}
         event |= {"rep_id": f"R{number % REPS}", "institution_id": "H"}
+        if number % _EVERY not in _VISITS:
+            return event | {"product_id": "P", "quantity": 1, "amount": 1}
+        event |= {"check_in_at": now, "check_out_at": now, "channel": "video"}
         if number % _EVERY == 0:
             self.wanted["R05"] += 1
             return event | {"zone": "药剂科"}
