@@ -57,9 +57,7 @@ class Keeper:
 
     def _tell(self) -> None:
         for name, why in self.office.channels.missing.items():
-            log.warning(
-                "channel not set up; the outbox takes its messages where nothing else is", channel=name, why=why
-            )
+            log.info("channel not set up; the outbox takes its messages where nothing else is", channel=name, why=why)
         if self._text == BUILT_IN:
             log.warning(f"there is no {FILE} in the folder of the policies: every alert goes to the outbox")
         log.info("delivery policy in force", hash=policies.digest_of(self._text)[:12])
