@@ -19,8 +19,8 @@ from agents.intake.guard import Guard, Quarantined
 from agents.intake.journeys import Journeys
 from agents.intake.locating import CheckIn, Locator
 from agents.intake.quarantine import alert_of_position
-from agents.intake.seen import Seen
-from agents.intake.touches import Touch, TouchRow, as_text
+from agents.intake.seen import Seen, identity_hash
+from agents.intake.touches import Touch, TouchRow, as_text, touch_identity
 from agents.progress.calendar import EPOCH, CompanyTime
 from schemas.alerts import Alert, SubjectKind
 from schemas.events import EVENT_MODELS
@@ -29,6 +29,8 @@ from schemas.intake_policy import Withheld
 _EVICT_EVERY = 20_000
 #: Kind and id of a subject.
 Whose = tuple[SubjectKind, str]
+#: An event, and the subject it is judged for.
+Item = tuple[Any, SubjectKind, str]
 #: Kinds of events that rules look at.
 JUDGED = frozenset(kind for kind, model in EVENT_MODELS.items() if model.owner_field == "rep_id")
 
@@ -73,6 +75,12 @@ class Halted(NamedTuple):
     topic: str
     record: Any
     found: Quarantined
+
+
+def _identity(event: Any, subject: SubjectKind, key: str) -> int:
+    """Under which the shard remembers that it took an event for a subject."""
+    kind, rep_id, name = event.kind_name, event.rep_id, event.event_id
+    return identity_hash(kind, rep_id, name) if subject == "rep" else touch_identity(subject, key, kind, rep_id, name)
 
 
 class Looked(NamedTuple):
@@ -241,9 +249,11 @@ class Judging:
         self._seen.add(np.array([mark], np.uint64), np.array([mark], np.uint64))
         self.marks.append((mark, mark))
 
-    def judge_again(
-        self, items: Iterable[tuple[Any, SubjectKind, str]], done: Mapping[Whose, int], now: datetime
-    ) -> None:
+    def taken(self, items: Iterable[Item]) -> list[Item]:
+        """Those of stored events that the shard has taken; others belong to a checkpoint that never stood."""
+        return [item for item in items if self._is_known(_identity(*item))]
+
+    def judge_again(self, items: Iterable[Item], done: Mapping[Whose, int], now: datetime) -> None:
         """Judge events by a past that grew before them.
 
         Args:

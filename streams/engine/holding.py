@@ -216,7 +216,8 @@ class Holding:
         found = await asyncio.to_thread(self._opener.to_judge_again, owned, late)
         async with self.standstill:
             if self.get(owned.shard.number) is owned:
-                await asyncio.to_thread(owned.shard.judging.judge_again, found, late, datetime.now(UTC))
+                judging = owned.shard.judging
+                await asyncio.to_thread(lambda: judging.judge_again(judging.taken(found), late, datetime.now(UTC)))
                 owned.shard.moved = True
 
     def _fits(self, owned: OwnedShard) -> bool:

@@ -196,7 +196,7 @@ class Opener:
             UnavailableError: ClickHouse does not answer.
         """
         shard = owned.shard
-        return to_judge_again(shard.judging.judge, shard.seen, late, self._stored_rows(shard.number))
+        return to_judge_again(shard.judging.judge, late, self._stored_rows(shard.number))
 
     def tell_past(self, owned: OwnedShard) -> None:
         """Let stored events travel where rules have come to look back on them.

@@ -139,14 +139,13 @@ def judge_all_again(shard: Shard) -> None:
     judging.waiting |= dict.fromkeys([*judging.newest, *(("rep", rep_id) for rep_id in reps)], since)
 
 
-def to_judge_again(
-    judge: Judge, seen: Seen, late: Mapping[Whose, int], rows: StoredRows
-) -> list[tuple[Any, SubjectKind, str]]:
+def to_judge_again(judge: Judge, late: Mapping[Whose, int], rows: StoredRows) -> list[tuple[Any, SubjectKind, str]]:
     """Stored events that came before an earlier one of the same subject, in the order in which they happened.
+
+    Rows of a checkpoint that never stood may be among them.
 
     Args:
         judge: the shard's.
-        seen: what the shard has taken.
         late: whose, and the moment of the earliest event that came late, microseconds since 1970.
         rows: what ClickHouse holds.
 
@@ -160,19 +159,19 @@ def to_judge_again(
             continue
         since = EPOCH + timedelta(microseconds=min(late[subject, key] for key in keys))
         for kind in (kind for kind in sorted(JUDGED) if judge.looks_back(kind, subject)):
-            found += _stored_of(subject, kind, since, keys, seen, rows)
+            found += _stored_of(subject, kind, since, keys, rows)
     newer = [item for item in found if CompanyTime.microseconds(item[0].occurred_at) > late[item[1], item[2]]]
     return sorted(newer, key=lambda item: item[0].occurred_at)
 
 
 def _stored_of(
-    subject: SubjectKind, kind: str, since: datetime, keys: list[str], seen: Seen, rows: StoredRows
+    subject: SubjectKind, kind: str, since: datetime, keys: list[str], rows: StoredRows
 ) -> Iterator[tuple[Any, SubjectKind, str]]:
     if subject == "rep":
-        for stored in _taken(rows.events(kind, since, keys), _event_identity, seen):
+        for stored in rows.events(kind, since, keys):
             yield stored.event, subject, stored.event.rep_id
         return
-    for touch in _taken(rows.touches(kind, subject, since, keys), _touch_identity, seen):
+    for touch in rows.touches(kind, subject, since, keys):
         yield touch.event, subject, touch.key
 
 

@@ -323,7 +323,7 @@ class SimulatedEngine:
         owned = self.owned[number]
         late = dict(owned.shard.judging.waiting)
         found = self.opener.to_judge_again(owned, late)
-        owned.shard.judging.judge_again(found, late, self.now)
+        owned.shard.judging.judge_again(owned.shard.judging.taken(found), late, self.now)
         owned.shard.moved = True
 
     def checkpoint(self, number: int, crash: str | None = None) -> None:
