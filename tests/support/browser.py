@@ -144,6 +144,8 @@ PICTURES = (
     ("pulse-company-en", 1240, "company.en.png"),
     ("pulse-rep", 1180, "rep.zh-CN.png"),
     ("pulse-rep-en", 1180, "rep.en.png"),
+    ("pulse-compliance", 1430, "compliance.zh-CN.png"),
+    ("pulse-compliance-en", 1430, "compliance.en.png"),
     ("pulse-live", 1090, "live.zh-CN.png"),
     ("pulse-live-en", 1090, "live.en.png"),
 )
