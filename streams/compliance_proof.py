@@ -14,12 +14,11 @@ from agents.compliance.rule_book import LIVE, RuleBook, RuleSet
 from agents.compliance.world import References
 from agents.intake.directory import Directory
 from agents.intake.guard import Guard
-from agents.intake.judging import Judging
+from agents.intake.judging import Item, Judging
 from agents.intake.locating import Locator
 from agents.intake.seen import Seen
 from agents.intake.touches import TouchRow
 from agents.progress.calendar import CompanyTime
-from schemas.alerts import SubjectKind
 from schemas.events import EVENT_MODELS
 from schemas.intake_policy import CountingRule, LocationRule
 from schemas.reference import Reference
@@ -139,7 +138,7 @@ class Judged:
 
     def finish(self) -> None:
         """Judge what had to wait for events of another kind, as a worker does when nothing is left to read."""
-        items: list[tuple[Any, SubjectKind, str]] = [(event, "rep", event.rep_id) for event in self._unsettled]
+        items: list[Item] = [(event, "rep", event.rep_id) for event in self._unsettled]
         self._judging.judge_again(items, {}, self._now)
         self._note()
 

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from schemas.alerts import Alert
 from schemas.cases import CaseEvent
-from streams.engine.group import assignor
+from streams.engine.group import membership
 from streams.errors import UnavailableError
 from streams.settings import Settings
 from streams.topics import ALERTS, CASES
@@ -31,21 +31,7 @@ class Consuming:
     """
 
     def __init__(self, settings: Settings) -> None:
-        name = f"{settings.group}-delivery"
-        self._consumer = AIOKafkaConsumer(
-            ALERTS,
-            CASES,
-            bootstrap_servers=settings.kafka_url,
-            group_id=name,
-            client_id=name,
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-            partition_assignment_strategy=[assignor(settings.assign_delay_s)],
-            session_timeout_ms=int(settings.session_timeout_s * 1000),
-            heartbeat_interval_ms=max(200, int(settings.session_timeout_s * 100)),
-            rebalance_timeout_ms=int(max(30.0, 3 * settings.session_timeout_s) * 1000),
-            fetch_max_wait_ms=settings.fetch_wait_ms,
-        )
+        self._consumer = AIOKafkaConsumer(ALERTS, CASES, **membership(settings, f"{settings.group}-delivery"))
 
     async def start(self) -> None:
         """Join the group.

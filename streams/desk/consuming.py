@@ -10,7 +10,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import IllegalStateError, KafkaError
 
 from streams.desk.reading import Layout
-from streams.engine.group import assignor
+from streams.engine.group import membership
 from streams.errors import UnavailableError, UsageError
 from streams.settings import Settings
 from streams.topics import ALERTS, COMMANDS
@@ -40,16 +40,7 @@ class Consuming(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has
     def __init__(self, settings: Settings) -> None:
         self.changed: set[int] = set()
         self._consumer = AIOKafkaConsumer(
-            bootstrap_servers=settings.kafka_url,
-            group_id=f"{settings.group}-desk",
-            client_id=f"{settings.group}-desk",
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-            partition_assignment_strategy=[assignor(settings.assign_delay_s)],
-            session_timeout_ms=int(settings.session_timeout_s * 1000),
-            heartbeat_interval_ms=max(200, int(settings.session_timeout_s * 100)),
-            rebalance_timeout_ms=int(max(30.0, 3 * settings.session_timeout_s) * 1000),
-            fetch_max_wait_ms=settings.fetch_wait_ms,
+            **membership(settings, f"{settings.group}-desk"),
             max_poll_interval_ms=_LONGEST_WAIT_MS,
         )
         self._consumer.subscribe(topics=list(TOPICS), listener=self)

@@ -39,6 +39,27 @@ def assignor(delay_s: float) -> type[Any]:
     return Assignor if delay_s else RangePartitionAssignor
 
 
+def membership(settings: Settings, name: str) -> dict[str, Any]:
+    """What every consumer of ours says of itself: it commits on its own, and how long it may be silent.
+
+    Args:
+        settings: how to reach Kafka and how to behave.
+        name: the group.
+    """
+    return {
+        "bootstrap_servers": settings.kafka_url,
+        "group_id": name,
+        "client_id": name,
+        "enable_auto_commit": False,
+        "auto_offset_reset": "earliest",
+        "partition_assignment_strategy": [assignor(settings.assign_delay_s)],
+        "session_timeout_ms": int(settings.session_timeout_s * 1000),
+        "heartbeat_interval_ms": max(200, int(settings.session_timeout_s * 100)),
+        "rebalance_timeout_ms": int(max(30.0, 3 * settings.session_timeout_s) * 1000),
+        "fetch_max_wait_ms": settings.fetch_wait_ms,
+    }
+
+
 @dataclass(frozen=True)
 class Positions:
     """What Kafka says of one shard's partitions, by topic."""
@@ -61,16 +82,7 @@ class Group:
 
     def __init__(self, settings: Settings, listener: Any) -> None:
         self.consumer = AIOKafkaConsumer(
-            bootstrap_servers=settings.kafka_url,
-            group_id=settings.group,
-            client_id=settings.group,
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-            partition_assignment_strategy=[assignor(settings.assign_delay_s)],
-            session_timeout_ms=int(settings.session_timeout_s * 1000),
-            heartbeat_interval_ms=max(200, int(settings.session_timeout_s * 100)),
-            rebalance_timeout_ms=int(max(30.0, 3 * settings.session_timeout_s) * 1000),
-            fetch_max_wait_ms=settings.fetch_wait_ms,
+            **membership(settings, settings.group),
             max_partition_fetch_bytes=_FETCH_BYTES,
             max_poll_interval_ms=_LONGEST_REBUILD_MS,
         )

@@ -14,7 +14,7 @@ from agents.compliance.judge import Surroundings
 from agents.compliance.rule_book import RuleBook, empty_rule_book
 from agents.compliance.world import References
 from agents.intake.directory import Directory
-from agents.intake.judging import Judging, Whose
+from agents.intake.judging import Item, Judging, Whose
 from agents.intake.rebuild import ShownFigure, carry_over, recall, withdraw
 from agents.intake.seen import unpack
 from agents.intake.shard import Held, Limits, Placement, Shard, StoredEvent
@@ -28,7 +28,6 @@ from agents.progress.outputs import RollingWindows
 from agents.progress.plan import Plan
 from agents.progress.snapshot import restore
 from agents.progress.state import ProgressState
-from schemas.alerts import SubjectKind
 from schemas.events import EVENT_MODELS
 from streams import lights, references
 from streams.clickhouse import translated
@@ -189,7 +188,7 @@ class Opener:
         """
         return judged_anew(owned.shard, company.surroundings, self._stored_rows(owned.shard.number))
 
-    def to_judge_again(self, owned: OwnedShard, late: Mapping[Whose, int]) -> list[tuple[Any, SubjectKind, str]]:
+    def to_judge_again(self, owned: OwnedShard, late: Mapping[Whose, int]) -> list[Item]:
         """Stored events that came before an earlier one of the same subject.
 
         Raises:

@@ -7,14 +7,14 @@ ones in its `seen`: rows of a checkpoint that never stood are left out.
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
 from itertools import islice
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import orjson
 
 from agents.compliance.judge import CONCERNED, Judge, Surroundings
 from agents.intake.journeys import Journeys
-from agents.intake.judging import JUDGED, Judging, Whose
+from agents.intake.judging import JUDGED, Item, Judging, Whose
 from agents.intake.locating import CheckIn
 from agents.intake.seen import Seen, identity_hash
 from agents.intake.shard import Shard, StoredEvent
@@ -139,7 +139,7 @@ def judge_all_again(shard: Shard) -> None:
     judging.waiting |= dict.fromkeys([*judging.newest, *(("rep", rep_id) for rep_id in reps)], since)
 
 
-def to_judge_again(judge: Judge, late: Mapping[Whose, int], rows: StoredRows) -> list[tuple[Any, SubjectKind, str]]:
+def to_judge_again(judge: Judge, late: Mapping[Whose, int], rows: StoredRows) -> list[Item]:
     """Stored events that came before an earlier one of the same subject, in the order in which they happened.
 
     Rows of a checkpoint that never stood may be among them.
@@ -152,7 +152,7 @@ def to_judge_again(judge: Judge, late: Mapping[Whose, int], rows: StoredRows) ->
     Raises:
         UnavailableError: ClickHouse does not answer.
     """
-    found: list[tuple[Any, SubjectKind, str]] = []
+    found: list[Item] = []
     for subject in SUBJECTS:
         keys = sorted(key for of, key in late if of == subject)
         if not keys:
@@ -164,9 +164,7 @@ def to_judge_again(judge: Judge, late: Mapping[Whose, int], rows: StoredRows) ->
     return sorted(newer, key=lambda item: item[0].occurred_at)
 
 
-def _stored_of(
-    subject: SubjectKind, kind: str, since: datetime, keys: list[str], rows: StoredRows
-) -> Iterator[tuple[Any, SubjectKind, str]]:
+def _stored_of(subject: SubjectKind, kind: str, since: datetime, keys: list[str], rows: StoredRows) -> Iterator[Item]:
     if subject == "rep":
         for stored in rows.events(kind, since, keys):
             yield stored.event, subject, stored.event.rep_id

@@ -7,8 +7,7 @@ from typing import Any
 from schemas.compliance import Rule, RuleFile
 from schemas.intake_policy import IntakeRule
 from streams import policies
-from streams.compliance_policy import FOLDER, INTAKE_FILE, LIST_FILE
-from streams.gateway.suspicion import intake_policy
+from streams.compliance_policy import FOLDER, INTAKE_FILE, LIST_FILE, load_intake
 
 
 class RuleTitles:
@@ -37,7 +36,7 @@ class RuleTitles:
 
 def _read(folder: Path) -> list[Rule | IntakeRule]:
     found: list[Rule | IntakeRule] = []
-    if (policy := intake_policy(folder)) is not None:
+    if (policy := load_intake(folder)) is not None:
         found += [policy.prescription_counting, policy.location]
     for path in sorted((folder / FOLDER).glob("*.yaml")):
         if path.name not in {LIST_FILE, INTAKE_FILE}:
