@@ -1,7 +1,10 @@
 """Channels against a real HTTP receiver and a real mail server on loopback."""
 
 import asyncio
+import contextlib
+import io
 import json
+import logging
 import re
 import time
 from collections.abc import Callable
@@ -18,6 +21,7 @@ from agents.delivery.wording import Style, message_of, notice_of
 from schemas.delivery import Message
 from streams.delivery.channels import Apprise, Outbox
 from streams.delivery.webhook import Webhook, judged, signature
+from streams.errors import UsageError
 
 pytestmark = pytest.mark.usefixtures("network")
 DOC = Path(__file__).parents[2] / "docs" / "delivery.md"
@@ -136,9 +140,30 @@ async def test_a_mail_server_that_refuses_is_an_error_to_try_again() -> None:
         box.refuses = True
         outcome = await Apprise(_mail(box.port), 10).send(message())
 
-    assert outcome.error
+    assert outcome.error == 'Sending email to "desk@example.com" failed.'
     assert not outcome.is_final
     assert box.mails == []
+
+
+async def test_a_mail_server_that_is_away_is_named_as_the_reason() -> None:
+    async with mailbox() as box:
+        pass
+
+    assert (await Apprise(_mail(box.port), 10).send(message())).error.startswith("Connection error while submitting")
+
+
+@pytest.mark.parametrize("url", ["slack://s3cretA/s3cretB", "dingtalk://s3cret!", "json://user:s3cretpw@"])
+def test_an_address_that_cannot_be_used_is_written_nowhere(url: str) -> None:
+    written = io.StringIO()  # pytest's own capture listens to loggers that hand nothing on, too
+    handler = logging.StreamHandler(written)
+    logging.getLogger().addHandler(handler)
+    try:
+        with pytest.raises(UsageError) as error, contextlib.redirect_stderr(written):
+            Apprise(url, 10)
+    finally:
+        logging.getLogger().removeHandler(handler)
+
+    assert "s3cret" not in f"{error.value}{written.getvalue()}"
 
 
 def _mail(port: int) -> str:
