@@ -14,6 +14,7 @@ from dotenv import dotenv_values
 
 from agents.delivery.pacing import Outcome
 from schemas.delivery import OUTBOX, Channel, DeliveryPolicy, Message
+from streams.delivery.robots import look_into_answers
 from streams.delivery.webhook import Webhook
 from streams.errors import UsageError
 
@@ -79,6 +80,7 @@ class Apprise:
         import apprise  # noqa: PLC0415 - it looks at all the services it knows, which takes its time
 
         _hush()
+        look_into_answers()
         self._text = apprise.NotifyFormat.TEXT
         asset = apprise.AppriseAsset(app_id="sfe-pulse", app_desc="sfe-pulse", app_url="", async_mode=False)
         self._service = apprise.Apprise(asset=asset, log_level=logging.WARNING)

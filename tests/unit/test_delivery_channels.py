@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import importlib
 import io
 import json
 import logging
@@ -16,6 +17,7 @@ import pytest
 from delivery_samples import MONDAY, alert, policy
 from receivers import mailbox, receiving
 
+from agents.delivery.pacing import Outcome
 from agents.delivery.routing import Desk, plan
 from agents.delivery.wording import Style, message_of, notice_of
 from schemas.delivery import Message
@@ -26,6 +28,7 @@ from streams.errors import UsageError
 pytestmark = pytest.mark.usefixtures("network")
 DOC = Path(__file__).parents[2] / "docs" / "delivery.md"
 SECRET = "a key of 密"
+_ROBOTS = {"wecombot": "NotifyWeComBot", "dingtalk": "NotifyDingTalk"}
 
 
 def message() -> Message:
@@ -179,6 +182,24 @@ async def test_apprise_that_hangs_is_left_after_the_time_limit_and_another_chann
 
     assert outcome.error == "no answer within 0.3 s"
     assert other.error == ""
+
+
+@pytest.mark.parametrize("name", ["wecombot", "dingtalk"])
+async def test_a_robot_that_refuses_with_status_200_has_not_taken_it(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plugin = getattr(importlib.import_module(f"apprise.plugins.{name}"), _ROBOTS[name])
+    async with receiving() as receiver:
+        monkeypatch.setattr(plugin, "notify_url", receiver.url)
+        channel = Apprise(f"{name}://botkey", 10)
+        receiver.said = '{"errcode": 93000, "errmsg": "invalid webhook url"}'
+        refused = await channel.send(message())
+        receiver.said = '{"errcode": 0, "errmsg": "ok"}'
+        taken = await channel.send(message())
+
+    assert refused == Outcome("refused with errcode 93000: invalid webhook url")
+    assert taken == Outcome()
+    assert len(receiver.got) == 2
 
 
 async def test_the_outbox_holds_one_line_a_message_for_its_owner_alone(tmp_path: Path) -> None:
