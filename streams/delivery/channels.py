@@ -87,6 +87,8 @@ class Apprise:
         if not self._service.add(url):
             msg = "this is no address apprise knows: write for example wecombot://KEY or mailtos://user:password@host"
             raise UsageError(msg)
+        for service in self._service:
+            service.request_rate_per_sec = 0  # apprise would sleep 5.5 s between two; the recipient's limit is ours
         self._limit_s = limit_s
         # threads of its own: a service that hangs uses up these and no other channel's
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="apprise")

@@ -173,6 +173,18 @@ def _mail(port: int) -> str:
     return f"mailto://127.0.0.1:{port}/?from=pulse@example.com&to=desk@example.com&smtp=127.0.0.1&mode=insecure"
 
 
+async def test_messages_that_come_together_are_not_kept_apart_by_apprise(monkeypatch: pytest.MonkeyPatch) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr(time, "sleep", slept.append)
+    async with mailbox() as box:
+        channel = Apprise(_mail(box.port), 10)
+        outcomes = [await channel.send(message()) for _ in range(3)]
+
+    assert [outcome.error for outcome in outcomes] == [""] * 3
+    assert len(box.mails) == 3
+    assert slept == []  # apprise by itself: twice 5.5 s
+
+
 async def test_apprise_that_hangs_is_left_after_the_time_limit_and_another_channel_goes_on(tmp_path: Path) -> None:
     async with receiving() as receiver:
         receiver.answers += [(0, {})]
