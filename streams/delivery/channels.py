@@ -83,6 +83,7 @@ class Apprise:
         look_into_answers()
         self._text = apprise.NotifyFormat.TEXT
         asset = apprise.AppriseAsset(app_id="sfe-pulse", app_desc="sfe-pulse", app_url="", async_mode=False)
+        asset.http_redirects = False  # a POST that is led on arrives as a GET, and its 200 says nothing
         self._service = apprise.Apprise(asset=asset, log_level=logging.WARNING)
         if not self._service.add(url):
             msg = "this is no address apprise knows: write for example wecombot://KEY or mailtos://user:password@host"

@@ -185,6 +185,15 @@ async def test_messages_that_come_together_are_not_kept_apart_by_apprise(monkeyp
     assert slept == []  # apprise by itself: twice 5.5 s
 
 
+async def test_apprise_does_not_follow_redirects() -> None:
+    async with receiving() as receiver:
+        receiver.answers.append((302, {"Location": receiver.url}))
+        outcome = await Apprise(receiver.url.replace("http://", "json://"), 10).send(message())
+
+    assert outcome.error
+    assert len(receiver.got) == 1
+
+
 async def test_apprise_that_hangs_is_left_after_the_time_limit_and_another_channel_goes_on(tmp_path: Path) -> None:
     async with receiving() as receiver:
         receiver.answers += [(0, {})]
