@@ -31,7 +31,7 @@ class Individual:
     """A person, as the token says.
 
     Attributes:
-        subject: who; the `person_id` of commands.
+        subject: who.
         role: decides what may be seen and done.
         node: organisation node of a manager.
         rep_id: of a representative.
@@ -45,6 +45,11 @@ class Individual:
     rep_id: str | None
     name: str | None
     expires_s: float
+
+    @property
+    def person_id(self) -> str:
+        """Who gives a command: of a representative the `rep_id`, by which the desk knows whose alerts are their own."""
+        return self.rep_id if self.role == "rep" and self.rep_id is not None else self.subject
 
     @property
     def limited_as(self) -> str:
