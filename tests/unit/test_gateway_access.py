@@ -60,6 +60,7 @@ WRONG_TOKENS: dict[str, tuple[str, str]] = {
     "expired": (token("auditor", exp=NOW - 60), "the token has expired"),
     "not yet": (token("auditor", nbf=NOW + 600), "ImmatureSignature"),
     "no end": (token("auditor", exp=None), "MissingRequiredClaim"),
+    "an end beyond all numbers": (token("auditor", exp=10**400), "exp"),
     "other audience": (token("auditor", aud="shop"), "InvalidAudience"),
     "other issuer": (token("auditor", iss="shop"), "InvalidIssuer"),
     "other secret": (token("auditor", secret="x" * 40), "InvalidSignature"),
