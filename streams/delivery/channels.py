@@ -14,7 +14,7 @@ from dotenv import dotenv_values
 
 from agents.delivery.pacing import Outcome
 from schemas.delivery import OUTBOX, Channel, DeliveryPolicy, Message
-from streams.delivery.robots import look_into_answers
+from streams.delivery.robots import look_into_answers, most_bytes, shortened
 from streams.delivery.webhook import Webhook
 from streams.errors import UsageError
 
@@ -90,6 +90,7 @@ class Apprise:
             raise UsageError(msg)
         for service in self._service:
             service.request_rate_per_sec = 0  # apprise would sleep 5.5 s between two; the recipient's limit is ours
+        self._most_bytes = min(map(most_bytes, self._service))
         self._limit_s = limit_s
         # threads of its own: a service that hangs uses up these and no other channel's
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="apprise")
@@ -103,7 +104,8 @@ class Apprise:
             return Outcome(f"no answer within {self._limit_s:g} s")
 
     def _notify(self, message: Message) -> Outcome:
-        with self._service.notify(title=message.title, body=message.text, body_format=self._text) as result:
+        body = shortened(message.text, self._most_bytes - len(message.title.encode()))
+        with self._service.notify(title=message.title, body=body, body_format=self._text) as result:
             said = next((entry.message for one in result for entry in one.logs()), "the service did not take it")
             return Outcome() if result else Outcome(" ".join(said.split())[:_LONGEST_ERROR])
 

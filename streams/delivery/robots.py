@@ -11,6 +11,10 @@ import orjson
 
 _REFUSED = 422
 _LONGEST = 200
+#: WeCom refuses a longer text: 2,048 bytes, which are 680 Chinese characters; apprise counts characters.
+_WECOM_BYTES = 2_048
+_NO_LIMIT = 1_000_000
+_MORE = "\n…"
 
 
 class _Looking:
@@ -47,6 +51,24 @@ def refusal_in(content: bytes) -> str:
         return ""  # the status is all there is to go by
     code = said.get("errcode") if isinstance(said, dict) else None
     return f"refused with errcode {code}: {said.get('errmsg')}"[:_LONGEST] if code else ""
+
+
+def most_bytes(service: Any) -> int:
+    """How long title and text may be together, where that is counted in bytes; a line break is left room for."""
+    return _WECOM_BYTES - 2 if service.secure_protocol == "wecombot" else _NO_LIMIT
+
+
+def shortened(text: str, most: int) -> str:
+    """As many of the lines as fit into so many bytes.
+
+    >>> shortened("one, two, three, four", 12).splitlines()
+    ['one, two', '…']
+    """
+    if len(text.encode()) <= most:
+        return text
+    begun = text.encode()[: most - len(_MORE.encode())].decode(errors="ignore")
+    lines = begun.rpartition("\n")[0]
+    return f"{lines or begun}{_MORE}"
 
 
 def look_into_answers() -> None:

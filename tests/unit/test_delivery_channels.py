@@ -223,6 +223,21 @@ async def test_a_robot_that_refuses_with_status_200_has_not_taken_it(
     assert len(receiver.got) == 2
 
 
+async def test_wecom_gets_no_more_than_it_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    plugin = importlib.import_module("apprise.plugins.wecombot").NotifyWeComBot
+    lines = [f"[红] R08 第{number}次拜访只有2分钟，少于规定的5分钟 (R-017)" for number in range(40)]
+    async with receiving() as receiver:
+        monkeypatch.setattr(plugin, "notify_url", receiver.url)
+        long = message().model_copy(update={"title": "40 条合规提醒", "text": "\n".join(lines)})
+        outcome = await Apprise("wecombot://botkey", 10).send(long)
+
+    sent = json.loads(receiver.got[0][1])["text"]["content"]
+    title, *told, last = sent.splitlines()
+    assert outcome == Outcome()
+    assert 1_900 < len(sent.encode()) <= 2_048
+    assert (title, told, last) == ("40 条合规提醒", lines[: len(told)], "…")
+
+
 async def test_the_outbox_holds_one_line_a_message_for_its_owner_alone(tmp_path: Path) -> None:
     outbox = Outbox(tmp_path / "new")
     assert [(await outbox.send(message())).error for _ in range(2)] == ["", ""]
