@@ -101,5 +101,5 @@ def check_may(person: Individual, action: Action) -> None:
         ProblemError: 403, the role may not.
     """
     if action not in MAY[person.role]:
-        allowed = ", ".join(name for name in ACTIONS if name in MAY[person.role]) or "give no commands"
-        raise ProblemError(403, f"the role {person.role} may not {action.replace('_', ' ')} a case; it may: {allowed}")
+        allowed = ", ".join(name for name in ACTIONS if name in MAY[person.role]) or "nothing"
+        raise ProblemError(403, f"the role {person.role} may not do {action} with a case; it may do: {allowed}")

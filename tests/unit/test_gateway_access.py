@@ -170,6 +170,18 @@ def test_who_may_do_what(bench: Bench, role: str) -> None:
     assert done == MAY[role]  # type: ignore[index]
 
 
+def test_who_may_not_hears_what_may_be_done(bench: Bench) -> None:
+    told = [
+        bench.client.post(f"/v1/cases/{CASE}/need_more", json={}, headers=bearer(role)).json()["detail"]
+        for role in ("operations", "auditor")
+    ]
+
+    assert told == [
+        "the role operations may not do need_more with a case; it may do: acknowledge, assign, link, note",
+        "the role auditor may not do need_more with a case; it may do: nothing",
+    ]
+
+
 def test_a_representative_is_known_to_the_desk_by_rep_id_whatever_the_subject() -> None:
     with gateway(FakeReading(lambda _statement, _values: [{"one": 1}])) as made:
         headers = bearer("rep", sub="u-4711", rep_id="R-1")
