@@ -115,6 +115,8 @@ class Sender:
         await self._queue.put_off(decision.put_off, now)
         batches = [*([decision.together] if decision.together else []), *((one,) for one in decision.alone)]
         for batch in batches:
+            if self._office() is not office:
+                return  # its channels are closed; what is left is still due, and the new policy sorts it
             await self._queue.extend(lane, self._lease_s(lane) + _MARGIN_S)
             await self._send(batch, recipient, sending, office)
 

@@ -264,6 +264,27 @@ async def test_an_escalation_ends_when_somebody_acts(bench: Bench, acted_min: in
     assert statuses.count("called_off") == (2 - len(levels) if acted_min != -1 else 0)
 
 
+async def test_what_is_left_when_the_policy_changes_goes_out_by_the_new_one(bench: Bench) -> None:
+    before, after = Fake(gate=asyncio.Event()), Fake()
+    offices: list[Any] = [
+        Office(bench.desk, Channels(outbox=fake), Style(SHANGHAI))  # type: ignore[arg-type]
+        for fake in (before, after)
+    ]
+    sender = Sender(bench.queue, lambda: offices[0], lambda: bench.now)
+    await bench.plan(*map(alert, range(3)))
+    serving = asyncio.create_task(bench.serve(sender))
+    while not before.got:
+        await asyncio.sleep(0)
+    del offices[0]
+    assert before.gate is not None
+    before.gate.set()
+    await serving
+    await bench.serve(sender)
+
+    assert (len(before.got), len(after.got)) == (1, 2)
+    assert await bench.states() == [("sent", "")] * 3
+
+
 async def test_a_channel_that_is_not_set_up_any_more_is_a_failure_that_says_so(bench: Bench) -> None:
     bench.channels["gone"] = Fake()
     await bench.plan(alert())
