@@ -128,7 +128,7 @@ class Sender:
     async def _send(self, batch: Sequence[Delivery], recipient: Recipient, sending: Sending, office: Office) -> None:
         """One message: claimed, handed over, and noted what came of it."""
         lane = lane_of(batch[0])
-        claimed = await self._queue.claim(batch, self._lease_s(lane))
+        claimed = await self._queue.claim(batch, self._lease_s(lane), self._clock())
         told = await self._with_notices(claimed)
         if not told:
             return

@@ -22,6 +22,7 @@ from streams.delivery.sender import Office, Sender
 from streams.local import LocalServices
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
+LANE = "desk\x1foutbox"
 
 
 @dataclass
@@ -141,19 +142,59 @@ async def test_two_desks_send_it_once(bench: Bench) -> None:
 
 async def test_a_desk_that_comes_back_from_a_standstill_sends_nothing_that_is_claimed_or_done(bench: Bench) -> None:
     await bench.plan(alert())
-    due = await bench.queue.due("desk\x1foutbox", bench.now)
+    due = await bench.queue.due(LANE, bench.now)
     other = bench.another()
 
-    assert await other.claim(due, 60) == due
-    assert await bench.queue.claim(due, 60) == []
+    assert await other.claim(due, 60, bench.now) == due
+    assert await bench.queue.claim(due, 60, bench.now) == []
     await other.finish([due[0].model_copy(update={"status": "sent", "message_id": "m"})], bench.now)
-    assert await bench.queue.claim(due, 60) == []
+    noted = await bench.queue.rows()
+    assert await bench.queue.claim(due, 60, bench.now) == []
+    assert await bench.queue.rows() == noted
+
+
+async def test_what_is_over_leaves_the_queue_whoever_put_it_back(bench: Bench) -> None:
+    """A desk that planned at the same time, or whose attempt failed while somebody acted, puts back what is over."""
+    late = bench.another()
+    await bench.plan(alert())
+    (one,) = await bench.queue.due(LANE, bench.now)
+    await bench.serve()
+    bench.now += timedelta(seconds=1)
+    await late.put_off([one], bench.now)
+    bench.now += timedelta(seconds=1)
+    await bench.serve()
+
+    assert len(bench.channels["outbox"].got) == 1
+    assert await bench.queue.due(LANE, bench.now) == []
+    assert await bench.states() == [("sent", "")]
+
+
+async def test_an_attempt_to_escalate_that_fails_while_somebody_acts_is_called_off(bench: Bench) -> None:
+    outbox = bench.channels["outbox"]
+    bench.policy = policy(escalation={"levels": [{"after": "30 minutes", "to": ["desk"]}]})
+    await bench.plan(alert())
+    await bench.serve()
+    bench.now += timedelta(minutes=31)
+    outbox.gate, outbox.outcomes = asyncio.Event(), [Outcome("no answer")]
+    serving = asyncio.create_task(bench.serve())
+    while len(outbox.got) < 2:
+        await asyncio.sleep(0)
+    await bench.queue.call_off(alert().alert_id, bench.now)
+    bench.now += timedelta(seconds=1)
+    outbox.gate.set()
+    await serving
+    bench.now += timedelta(minutes=1)
+    await bench.serve()
+
+    assert len(outbox.got) == 2
+    assert await bench.queue.due(LANE, bench.now) == []
+    assert [status for status, _ in await bench.states()] == ["called_off", "sent"]
 
 
 async def test_a_claim_runs_out_so_that_what_a_killed_desk_claimed_is_sent(bench: Bench) -> None:
     await bench.plan(alert())
-    due = await bench.queue.due("desk\x1foutbox", bench.now)
-    await bench.another().claim(due, 0.2)
+    due = await bench.queue.due(LANE, bench.now)
+    await bench.another().claim(due, 0.2, bench.now)
     await bench.serve()
     assert bench.channels["outbox"].got == []
 
@@ -200,7 +241,7 @@ async def test_what_was_given_up_is_taken_up_again(bench: Bench) -> None:
     outbox = bench.channels["outbox"]
     outbox.outcomes = [Outcome("answered 404", is_final=True)]
     await bench.plan(alert())
-    due = await bench.queue.due("desk\x1foutbox", bench.now)
+    due = await bench.queue.due(LANE, bench.now)
     await bench.serve()
     assert await bench.states() == [("failed", "answered 404")]
 
