@@ -63,6 +63,7 @@ def store_cases(client: Client, made: Quarter, paths: dict[str, tuple[str, str, 
         if number % 2:
             alerts.append(_alert("R20", "visit", visit, paths, now - timedelta(hours=_AGES[number % 5] + 0.1)))
     alerts += [_alert("R17", "activity", meal, paths, now - timedelta(hours=60)) for meal in meals]
+    alerts[-1] |= {"team_id": "", "region_id": ""}  # of somebody who belonged to no team on that day
     names = list(alerts[0])
     client.insert("alerts", [list(one.values()) for one in alerts], column_names=names)
     hits = _hits(client, alerts, now)
