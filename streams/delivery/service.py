@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import structlog
@@ -30,6 +30,8 @@ _WRITE_EVERY_S = 0.5
 #: Between two looks for alerts that are stored and were never told of: a broker may lose messages.
 _RECONCILE_S = 5.0
 _AT_ONCE = 1_000
+#: A little longer than the longest escalation waits, and shorter than Redis remembers how deliveries ended.
+_LONGEST_WAIT = timedelta(days=35)
 
 
 class DeliveryService(Service):  # type: ignore[misc] # mode has no types
@@ -181,7 +183,7 @@ class DeliveryService(Service):  # type: ignore[misc] # mode has no types
         found = await asyncio.to_thread(table.untold, self._client, since, _AT_ONCE)
         if new := await self._plan(found):
             log.info("deliveries planned of stored alerts", deliveries=new, alerts=len(found))
-        await self._restore(since, now)
+        await self._restore(now)
         for alert_id in await asyncio.to_thread(table.acknowledged, self._client):
             await self._queue.call_off(alert_id, now)
 
@@ -192,9 +194,9 @@ class DeliveryService(Service):  # type: ignore[misc] # mode has no types
             await self._queue.fill(over)
             log.info("Redis filled from ClickHouse", deliveries=len(over))
 
-    async def _restore(self, since: datetime, now: datetime) -> None:
+    async def _restore(self, now: datetime) -> None:
         """Take up again what was noted as waiting and Redis does not know any more."""
-        waiting = await asyncio.to_thread(table.pending, self._client, since)
+        waiting = await asyncio.to_thread(table.pending, self._client, now - _LONGEST_WAIT)
         lost = await self._queue.unknown(waiting)
         if not lost:
             return
