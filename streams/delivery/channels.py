@@ -82,7 +82,10 @@ class Apprise:
         _hush()
         look_into_answers()
         self._text = apprise.NotifyFormat.TEXT
-        asset = apprise.AppriseAsset(app_id="sfe-pulse", app_desc="sfe-pulse", app_url="", async_mode=False)
+        # without a time limit of its own it works in our threads, not in a few that all channels would share
+        asset = apprise.AppriseAsset(
+            app_id="sfe-pulse", app_desc="sfe-pulse", app_url="", async_mode=False, service_timeout=0
+        )
         asset.http_redirects = False  # a POST that is led on arrives as a GET, and its 200 says nothing
         self._service = apprise.Apprise(asset=asset, log_level=logging.WARNING)
         if not self._service.add(url):

@@ -238,6 +238,19 @@ async def test_wecom_gets_no_more_than_it_takes(monkeypatch: pytest.MonkeyPatch)
     assert (title, told, last) == ("40 条合规提醒", lines[: len(told)], "…")
 
 
+async def test_services_that_hang_use_up_the_threads_of_no_other_channel() -> None:
+    async with receiving() as receiver, mailbox() as box:
+        receiver.answers += [(0, {})] * 12
+        hanging = [Apprise(receiver.url.replace("http://", "json://"), 0.3) for _ in range(3)]
+        tried = await asyncio.gather(*(one.send(message()) for one in hanging for _ in range(4)))
+        taken = await Apprise(_mail(box.port), 2).send(message())
+        for one in hanging:
+            await one.close()
+
+    assert {outcome.error for outcome in tried} == {"no answer within 0.3 s"}
+    assert taken == Outcome()
+
+
 async def test_the_outbox_holds_one_line_a_message_for_its_owner_alone(tmp_path: Path) -> None:
     outbox = Outbox(tmp_path / "new")
     assert [(await outbox.send(message())).error for _ in range(2)] == ["", ""]
