@@ -305,6 +305,26 @@ async def test_an_escalation_ends_when_somebody_acts(bench: Bench, acted_min: in
     assert statuses.count("called_off") == (2 - len(levels) if acted_min != -1 else 0)
 
 
+async def test_a_desk_that_stops_settles_what_is_on_its_way_and_begins_nothing_new(bench: Bench) -> None:
+    outbox = bench.channels["outbox"]
+    outbox.gate = asyncio.Event()
+    await bench.plan(alert(), alert(2))
+    running = asyncio.create_task(bench.sender().run())
+    while not outbox.got:
+        await asyncio.sleep(0)
+    running.cancel()
+    for _ in range(10):  # as many turns of the loop as hearing of it takes
+        await asyncio.sleep(0)
+    outbox.gate.set()
+    await asyncio.gather(running, return_exceptions=True)
+    assert len(outbox.got) == 1
+    assert await bench.states() == [("sent", ""), ("waiting", "")]
+    await bench.serve()
+
+    told = [notice.alert_id for message in outbox.got for notice in message.alerts]
+    assert sorted(told) == sorted((alert().alert_id, alert(2).alert_id))
+
+
 async def test_what_is_left_when_the_policy_changes_goes_out_by_the_new_one(bench: Bench) -> None:
     before, after = Fake(gate=asyncio.Event()), Fake()
     offices: list[Any] = [
