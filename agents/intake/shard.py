@@ -277,12 +277,12 @@ class Shard:
         self.moved = True
 
     def _take_touch(self, touch: Touch, record: Record, now: datetime) -> None:
-        identity = np.array([touch.identity], np.uint64)
-        if self.seen.find(identity)[0]:
+        identity = touch.identity
+        if self.seen.get(identity):
             return  # told again after a crash
         self.judging.take(TouchRow(touch, record.offset, now), now)
-        self.seen.add(identity, identity)
-        self.output.seen.append((touch.identity, touch.identity))
+        self.seen.put(identity, identity)
+        self.output.seen.append((identity, identity))
 
     def _release_touch(self, item: Held, now: datetime) -> None:
         """Take a touch that waited; past its time it is taken as it is: its event counts already."""
@@ -334,17 +334,14 @@ class Shard:
     def _enter(self, kind: str, candidates: Sequence[_Candidate], now: datetime, *, at_once: bool) -> None:
         if not candidates:
             return
-        known = self.seen.find(np.array([item.identity for item in candidates], np.uint64)).tolist()
-        new: dict[int, int] = {}
         buckets = self.progress.now_buckets(now)
-        for item, before in zip(candidates, known, strict=True):
-            before = before or new.get(item.identity, 0)  # noqa: PLW2901 - one of the two places an event was seen
+        for item in candidates:
+            before = self.seen.get(item.identity)
             if before:
                 self._repeated(item, same=before == item.content)
             elif self._apply(kind, item, buckets, now, at_once=at_once):
-                new[item.identity] = item.content
-        self.seen.add(np.array(list(new), np.uint64), np.array(list(new.values()), np.uint64))
-        self.output.seen += new.items()
+                self.seen.put(item.identity, item.content)
+                self.output.seen.append((item.identity, item.content))
 
     def _repeated(self, item: _Candidate, *, same: bool) -> None:
         if same:

@@ -34,6 +34,9 @@ def see_first(report: Report, key: str, day: int, at_us: int, event_id: str) -> 
     if old is None or old[0] is None:  # never seen, or withdrawn
         report[key] = [day, at_us, event_id, None]
         return True
+    is_later = (old[0], old[1], old[2]) <= (day, at_us, event_id)
+    if is_later and (day == old[0] or (old[3] is not None and day >= old[3])):
+        return False  # nearly always
     first = min(old[:3], [day, at_us, event_id])
     days = sorted({old[0], day, *([old[3]] if old[3] is not None else [])})
     new = [*first, days[1] if len(days) > 1 else None]

@@ -12,8 +12,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Context, Decimal
+from functools import lru_cache
 from operator import attrgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -37,6 +38,8 @@ _WORDS = {"title", "description", "direction", "unit"}
 Vector = list[Any]
 #: How a value enters its position: added, as the newest, shared among products, or once a day.
 ADDED, NEWEST, SHARED, ONCE_A_DAY = range(4)
+#: Letter of the buckets that hold a month.
+_MONTH = "m"
 #: Cell keys are `<group>|a` (all products), `<group>|l:<line>` and `<group>|p:<product>`.
 ALL = "a"
 
@@ -69,8 +72,15 @@ class Position:
 
 @dataclass(frozen=True, eq=False)
 class KpiOutput:
-    """How a KPI is read off the cells."""
+    """How a KPI is read off the cells.
 
+    Attributes:
+        groups: every group it reads, each once.
+        is_plain: whether it is one position of one group and nothing else.
+    """
+
+    groups: tuple[str, ...] = field(init=False)
+    is_plain: bool = field(init=False)
     kpi: str
     numerator: Position
     denominator: Position | None
@@ -83,6 +93,32 @@ class KpiOutput:
     """Of a quantile: the share of events in millionths."""
     parts: tuple[tuple[int, Position, Position], ...] = ()
     """Of a weighted KPI: weight in millionths, numerator and denominator."""
+
+    def __post_init__(self) -> None:
+        positions = (self.numerator, self.denominator, *(place for _, *pair in self.parts for place in pair))
+        groups = tuple(dict.fromkeys(position.group for position in positions if position is not None))
+        is_plain = not (self.is_last or self.share or self.parts or self.denominator)
+        object.__setattr__(self, "groups", groups)
+        object.__setattr__(self, "is_plain", is_plain)
+
+
+class Shown(NamedTuple):
+    """KPIs of one calendar period that read cells which changed."""
+
+    period: CalendarPeriod
+    outputs: tuple[KpiOutput, ...]
+
+
+class WindowOutput(NamedTuple):
+    """A KPI in one of its rolling windows."""
+
+    output: KpiOutput
+    name: str
+    """Name of the window."""
+    length: int
+    """Units it is long."""
+    groups: tuple[str, ...]
+    """Groups the KPI reads, each once."""
 
 
 @dataclass
@@ -204,7 +240,8 @@ class Plan:
         self.ledgers: dict[str, list[LedgerSpec]] = defaultdict(list)
         self.by_kpi: dict[str, LedgerSpec] = {}
         self.outputs: dict[str, list[KpiOutput]] = defaultdict(list)
-        self._shown: dict[tuple[str, str], list[tuple[CalendarPeriod, list[KpiOutput]]]] = {}
+        self.shown = lru_cache(1 << 12)(self._shown)
+        self.in_windows = lru_cache(1 << 12)(self._in_windows)
         self._index: dict[tuple[int, str], int] = {}
         self._filters: dict[str, Predicate] = {}
         self.counts_as_call = self._predicate(policy.calls, {})
@@ -236,14 +273,36 @@ class Plan:
         """Every group, in order of its event kind."""
         return [group for groups in self.groups.values() for group in groups]
 
-    def shown(self, group: str, level: str) -> list[tuple[CalendarPeriod, list[KpiOutput]]]:
-        """KPIs that read a group and are shown at a product level, by calendar period."""
-        found = self._shown.get((group, level))
-        if found is None:
-            outputs = [output for output in self.outputs.get(group, ()) if level in output.levels]
-            by_period = ((period, [o for o in outputs if period in o.periods]) for period in CALENDAR_PERIODS)
-            found = self._shown[group, level] = [(period, of_period) for period, of_period in by_period if of_period]
-        return found
+    def _shown(self, bucket: str, groups: frozenset[str], level: str) -> tuple[Shown, ...]:
+        """KPIs that read one of the groups in a kind of calendar bucket and are shown at a product level.
+
+        Args:
+            bucket: letter of the bucket. Cells stand in months, those of ledgers in a bucket of every period.
+            groups: their ids.
+            level: all, line or product.
+        """
+        found: list[Shown] = []
+        for period in CALENDAR_PERIODS:
+            outputs = {
+                output: None
+                for group in sorted(groups)
+                for output in self.outputs.get(group, ())
+                if level in output.levels
+                and period in output.periods
+                and bucket == (period[0] if output.is_ledger else _MONTH)
+            }
+            found += [Shown(period, tuple(outputs))] if outputs else []
+        return tuple(found)
+
+    def _in_windows(self, group: str, level: str, unit: Unit) -> tuple[WindowOutput, ...]:
+        """KPIs that read a group in rolling windows of a unit and are shown at a product level."""
+        return tuple(
+            WindowOutput(output, window.name, window.length, output.groups)
+            for output in self.outputs.get(group, ())
+            if level in output.levels
+            for window in output.windows
+            if window.unit == unit
+        )
 
     def standing_names(self, source: str) -> tuple[str, ...]:
         """Fields by which filters tell the records of a standing source apart, besides its numbers."""

@@ -28,6 +28,8 @@ from agents.progress.plan import (
 from agents.progress.standing import Standing
 from schemas.policy import CalendarPeriod, Unit
 
+#: Nothing is stale.
+_FRESH: set[str] = set()
 #: Cells or entries of one message: a broker takes a megabyte, and a cell may have a few hundred bytes.
 _KEYS_PER_MESSAGE = 1_000
 
@@ -89,8 +91,9 @@ class ProgressState:
         """Figures that stand in a table and must be written again, be they nothing."""
         self.speaking_next: set[str] = set()
         """Members whose credits are written with this checkpoint and told with the next."""
-        self.stale_windows: dict[tuple[Entity, str], None] = {}
-        """Entities whose rolling windows of a letter must be computed anew, in order of arrival."""
+        self.stale_windows: dict[tuple[Entity, str], set[str] | None] = {}
+        """Entities whose rolling windows of a letter must be computed anew, in order of arrival: the cell keys that
+        changed in them, None for all."""
 
     # ------------------------------------------------------------------ events
 
@@ -163,7 +166,15 @@ class ProgressState:
             if number > now_buckets[unit] - horizon:
                 letter = ROLLING_LETTERS[unit]
                 self._add_to_slot(entity.slot(f"{letter}{number}", path), addition, event)
-                self.stale_windows[entity, letter] = None
+                self._note_stale(entity, letter, addition.keys)
+
+    def _note_stale(self, entity: Entity, letter: str, keys: Iterable[str]) -> None:
+        name = (entity, letter)
+        stale = self.stale_windows.get(name, _FRESH)
+        if stale is _FRESH:
+            self.stale_windows[name] = set(keys)
+        elif stale is not None:
+            stale.update(keys)
 
     def _once_a_day(self, addition: Addition, owner: str) -> None:
         """Leave out of the addition the days that were seen before."""
@@ -246,7 +257,7 @@ class ProgressState:
         if slot.take_child(message["c"], message["s"], message["x"], self.plan.lasts):
             self.changed_slots.add(slot)
             if unit is not None:
-                self.stale_windows[entity, letter] = None
+                self._note_stale(entity, letter, message["x"])
 
     def messages(self, stamp: int) -> Iterator[NodeMessage]:
         """What the parents must hear of the changes since the last checkpoint; keyed by `p`."""
