@@ -1,8 +1,8 @@
 """Which events a shard has taken, 16 bytes each: a hash of the identity and a hash of the content.
 
-An open-addressing table in numpy, looked up one by one or a batch at a time. A false match needs two identities with the same
-64-bit hash (about 3 in a million for ten million events) and would show as a conflict, never pass in silence: the
-content hash covers the identity too.
+An open-addressing table in numpy, looked up one by one or a batch at a time. A false match needs two identities with
+the same 64-bit hash (about 3 in a million for ten million events) and would show as a conflict, never pass in silence:
+the content hash covers the identity too.
 """
 
 from collections.abc import Iterable

@@ -75,6 +75,7 @@ class LightBook:
     Attributes:
         version: of the policy.
         goals: targets by light, in the order in which they come into force.
+        kpis: KPIs with a target.
     """
 
     def __init__(
@@ -93,6 +94,7 @@ class LightBook:
         self._rules = {kpi.id: compiled(policy.of(kpi.id), kpi) for kpi in kpis.kpis}
         self._starts = sorted({rules.counts_from for rules in self._rules.values()})
         self.goals = {key: goals for key, goals in _goals(targets).items() if key.kpi_id in self._rules}
+        self.kpis = frozenset(key.kpi_id for key in self.goals)
         self.elapsed = lru_cache(1 << 14)(self._elapsed)
         self.width = lru_cache(1 << 14)(self._width)
 

@@ -96,13 +96,6 @@ class Snapshot:
     """Messages that were not let in."""
 
 
-def take_snapshots(shards: Iterable[OwnedShard], stamp: int, now: datetime) -> list[Snapshot]:
-    """Snapshots of the shards that changed."""
-    shards = list(shards)
-    note_backlog(shards, now)
-    return [take_snapshot(owned, stamp, now) for owned in shards if needs_checkpoint(owned, now)]
-
-
 def take_snapshot(owned: OwnedShard, stamp: int, now: datetime) -> Snapshot:
     """What changed since the last checkpoint; the shard forgets it. Nothing else may touch the shard meanwhile."""
     shard = owned.shard
@@ -224,20 +217,29 @@ class Checkpointer:
             now = datetime.now(UTC)
             live = [owned for owned in shards() if await self._owns(owned, deadline)]
             stamp = max([int(now.timestamp() * 1000), *(owned.stamp + 1 for owned in live)])
-            async with self._standstill:
-                snapshots = await self._taken(live, stamp, now)
+            snapshots = await self._taken(live, stamp, now)
             if snapshots:
                 await self._write_or_drop(snapshots, stamp, deadline)
                 self._metrics.checkpointed(now)
             self._metrics.looked()
 
     async def _taken(self, live: list[OwnedShard], stamp: int, now: datetime) -> list[Snapshot]:
-        """The snapshots; in a thread, for after a rebuild that takes seconds, and Kafka wants its heartbeats."""
+        """Snapshots of the shards that changed, one after the other: meanwhile the others go on.
+
+        In a thread, for after a rebuild one takes seconds, and Kafka wants its heartbeats.
+        """
+        snapshots = []
+        async with self._standstill:
+            note_backlog(live, now)
         try:
-            return await asyncio.to_thread(take_snapshots, live, stamp, now)
+            for owned in live:
+                async with self._standstill:
+                    if needs_checkpoint(owned, now):
+                        snapshots.append(await asyncio.to_thread(take_snapshot, owned, stamp, now))
         except BaseException:
             self._drop(live)  # some have forgotten what changed
             raise
+        return snapshots
 
     def _drop(self, shards: Iterable[OwnedShard]) -> None:
         for owned in shards:
