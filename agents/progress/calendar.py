@@ -5,6 +5,7 @@ Days are proleptic ordinals (`date.toordinal`), so that arithmetic on them is in
 
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
+from typing import ClassVar
 from zoneinfo import ZoneInfo
 
 from schemas.policy import CalendarPeriod
@@ -24,36 +25,34 @@ class CompanyTime:
         time_zone: IANA name, for example `Asia/Shanghai`.
     """
 
+    #: The moment asked about last, and what it is in microseconds: of one event that is asked a dozen times. Replaced
+    #: whole, for several threads may ask.
+    _last: ClassVar[tuple[datetime, int]] = (EPOCH, 0)
+
     def __init__(self, time_zone: str) -> None:
         self.zone = ZoneInfo(time_zone)
         # offsets change on quarter hours only, so one look-up serves every moment of a quarter hour
         self.day_of_quarter_hour = lru_cache(1 << 16)(self._day_of_quarter_hour)
         self.instant = lru_cache(1 << 14)(self._instant)
         self.bucket_start = lru_cache(1 << 14)(self._bucket_start)
-        self._last = (EPOCH, 0)
-        """The moment asked about last, in microseconds; replaced whole: several threads may ask."""
 
     def _day_of_quarter_hour(self, number: int) -> int:
         return datetime.fromtimestamp(number * _QUARTER_HOUR_S, self.zone).toordinal()
 
     def day_of(self, moment: datetime) -> int:
         """Ordinal of the company day of an aware `moment`."""
-        return self.day_of_quarter_hour(self._since_epoch(moment) // (_QUARTER_HOUR_S * _SECOND_US))
-
-    def _since_epoch(self, moment: datetime) -> int:
-        """`microseconds`, at once for the moment asked about last: of one event it is asked a dozen times."""
-        last = self._last
-        if last[0] is moment:
-            return last[1]
-        found = self.microseconds(moment)
-        self._last = (moment, found)
-        return found
+        return self.day_of_quarter_hour(self.microseconds(moment) // (_QUARTER_HOUR_S * _SECOND_US))
 
     @staticmethod
     def microseconds(moment: datetime) -> int:
         """Microseconds since 1970 of an aware `moment`, exact."""
+        last = CompanyTime._last
+        if last[0] is moment:
+            return last[1]
         passed = moment - EPOCH
-        return (passed.days * 86_400 + passed.seconds) * _SECOND_US + passed.microseconds
+        found = (passed.days * 86_400 + passed.seconds) * _SECOND_US + passed.microseconds
+        CompanyTime._last = (moment, found)
+        return found
 
     def bucket(self, unit: str, moment: datetime) -> int:
         """Number of the minute, hour or company day `moment` lies in; minutes and hours count from 1970 in UTC.
@@ -62,7 +61,7 @@ class CompanyTime:
         """
         if unit == "days":
             return self.day_of(moment)
-        return self._since_epoch(moment) // (_SECONDS[unit] * _SECOND_US)
+        return self.microseconds(moment) // (_SECONDS[unit] * _SECOND_US)
 
     def _bucket_start(self, unit: str, number: int) -> datetime:
         """UTC instant at which a bucket begins."""

@@ -42,6 +42,7 @@ ADDED, NEWEST, SHARED, ONCE_A_DAY = range(4)
 _MONTH = "m"
 #: Cell keys are `<group>|a` (all products), `<group>|l:<line>` and `<group>|p:<product>`.
 ALL = "a"
+_ALL_ONLY, _KEYS_OF_ALL = frozenset({"all"}), [ALL]
 
 
 def micro(value: Decimal | float) -> int:
@@ -150,6 +151,7 @@ class Group:
         self.id = f"{self.source}.{self.date_field}.{hashlib.sha256(text).hexdigest()[:8]}"
         self.width = len(self.measures) + 1
         self._total = f"{self.id}|{ALL}"
+        self._only = [self._total]
         self.has_shares = any(measure.how == SHARED for measure in self.measures)
         once = [index for index, measure in enumerate(self.measures, 1) if measure.how == ONCE_A_DAY]
         self.day_names = {index: f"{self.id}.{index}" for index in once}
@@ -168,10 +170,13 @@ class Group:
         return found
 
     def keys(self, event: Any, directory: Directory, day: int) -> list[str]:
-        """Keys of the cells the event enters."""
+        """Keys of the cells the event enters; not to be changed by the caller."""
         if not self.dimensions:
-            return [self._total]
-        return [f"{self.id}|{key}" for key in product_keys(event, self.levels, directory, day)]
+            return self._only
+        return directory.remembered(self.id, products_of(event), day, self._keys_of)
+
+    def _keys_of(self, products: tuple[str, ...], directory: Directory, day: int) -> list[str]:
+        return [f"{self.id}|{key}" for key in product_keys(products, self.levels, directory, day)]
 
     def shares(self, event: Any, directory: Directory, day: int, weights: Sequence[Sequence[int]]) -> dict[str, int]:
         """What each cell gets of a value that is shared among the products of an event."""
@@ -218,6 +223,15 @@ class LedgerSpec:
             return None
         value = self.value(event, directory, day)
         return None if value is None else str(value)
+
+    def keys(self, event: Any, directory: Directory, day: int) -> list[str]:
+        """Product part of the entries the event makes; not to be changed by the caller."""
+        if self.levels == _ALL_ONLY:
+            return _KEYS_OF_ALL
+        return directory.remembered(self.levels, products_of(event), day, self._keys_of)
+
+    def _keys_of(self, products: tuple[str, ...], directory: Directory, day: int) -> list[str]:
+        return product_keys(products, self.levels, directory, day)
 
 
 class Plan:
@@ -441,12 +455,11 @@ def cell_key(product_level: str, product_key: str) -> str:
     return ALL if product_level == "all" else f"{product_level[0]}:{product_key}"
 
 
-def product_keys(event: Any, levels: frozenset[str] | set[str], directory: Directory, day: int) -> list[str]:
-    """Product part of the cells an event enters: `a`, then its products and its lines, each once."""
+def product_keys(
+    products: Sequence[str], levels: frozenset[str] | set[str], directory: Directory, day: int
+) -> list[str]:
+    """Product part of the cells an event enters that is about these products: `a`, they and their lines, each once."""
     keys = [ALL]
-    if not ("product" in levels or "line" in levels):
-        return keys
-    products = products_of(event)
     if "product" in levels:
         keys += [f"p:{product}" for product in products]
     if "line" in levels:

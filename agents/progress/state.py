@@ -23,7 +23,6 @@ from agents.progress.plan import (
     LedgerSpec,
     Plan,
     day_of,
-    product_keys,
 )
 from agents.progress.standing import Standing
 from schemas.policy import CalendarPeriod, Unit
@@ -211,7 +210,7 @@ class ProgressState:
         value = ledger.member(event, self.directory, day) if day is not None else None
         if day is None or value is None:
             return None
-        return Sighting(ledger, day, value, product_keys(event, ledger.levels, self.directory, day))
+        return Sighting(ledger, day, value, ledger.keys(event, self.directory, day))
 
     def _see(self, sighting: Sighting, event: Any) -> None:
         ledger, day, value, keys = sighting
