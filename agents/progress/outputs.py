@@ -232,7 +232,8 @@ class RollingWindows:
 
     def _of_entity(self, entity: Entity, buckets: "_Buckets", keys: Iterable[str] | None) -> Iterator[CellRow]:
         """Rows of the windows of one entity and unit that read certain cells, None: any."""
-        plan, totals_of = self._state.plan, dict[tuple[str, int], _Totals]()
+        plan = self._state.plan
+        totals_of: dict[tuple[str, int], _Totals] = {}
         for key in sorted(buckets.keys() if keys is None else keys):
             group, _, product_key = key.partition("|")
             whose = _whose(entity, product_key)
