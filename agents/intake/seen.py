@@ -15,7 +15,7 @@ import numpy.typing as npt
 import orjson
 
 from agents.progress.calendar import CompanyTime
-from agents.progress.plan import micro
+from agents.progress.groups import micro
 
 Hashes = npt.NDArray[np.uint64]
 

@@ -11,7 +11,7 @@ from operator import add, sub
 from typing import Any
 
 from agents.intake.directory import Node, Path
-from agents.progress.plan import Vector
+from agents.progress.groups import Vector
 from schemas.policy import Unit
 
 #: Level of a representative; nodes carry theirs.

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from agents.intake.directory import Directory, Node, Path
 from agents.progress.calendar import period_start
 from agents.progress.cells import REP, path_of
-from agents.progress.plan import LedgerSpec
+from agents.progress.groups import LedgerSpec
 
 #: What a rep reports of a member, by entry key. First-ever: `product key` -> [day of the first event, its µs since
 #: 1970, its event id, next later day or None]; all None once withdrawn. Plain: text of product key, month and path ->

@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from agents.progress.calendar import CompanyTime
+from agents.progress.groups import MICRO, micro
 from agents.progress.lights import Rules, compiled
 from agents.progress.pace import (
     Curve,
@@ -19,7 +20,6 @@ from agents.progress.pace import (
     learned_width,
     width_of,
 )
-from agents.progress.plan import MICRO, micro
 from schemas.lights import LightPolicy
 from schemas.policy import CalendarPeriod, KpiPolicy
 from schemas.reference import CalendarDay, Target

@@ -9,8 +9,9 @@ from typing import NamedTuple
 from agents.intake.directory import Path
 from agents.progress.calendar import EPOCH_ORDINAL, period_start
 from agents.progress.cells import MONTH, ROLLING_LETTERS, TERRITORY, UNIT_OF_LETTER, Entity, Slot
+from agents.progress.groups import MICRO, Vector
 from agents.progress.histogram import quantile
-from agents.progress.plan import MICRO, KpiOutput, Plan, Vector
+from agents.progress.plan import KpiOutput, Plan
 from agents.progress.state import ProgressState
 from schemas.policy import CalendarPeriod, Unit
 

@@ -11,19 +11,10 @@ from agents.intake.directory import Directory, Path
 from agents.progress.books import Books
 from agents.progress.calendar import CompanyTime, month_start
 from agents.progress.cells import MONTH, REP, ROLLING_LETTERS, TERRITORY, UNIT_OF_LETTER, Entity, Slot, blank, path_of
+from agents.progress.groups import MICRO, NEWEST, ONCE_A_DAY, SHARED, Group, LedgerSpec, day_of
 from agents.progress.ledger import Credit, Member, Report, see_first
 from agents.progress.messages import MEMBER, SHARD, NodeMessage, check_message
-from agents.progress.plan import (
-    MICRO,
-    NEWEST,
-    ONCE_A_DAY,
-    SHARED,
-    Group,
-    KpiOutput,
-    LedgerSpec,
-    Plan,
-    day_of,
-)
+from agents.progress.plan import KpiOutput, Plan
 from agents.progress.standing import Standing
 from schemas.policy import CalendarPeriod, Unit
 
