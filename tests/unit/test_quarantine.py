@@ -210,6 +210,8 @@ def test_the_key_may_stand_in_a_file(keys: tuple[Path, str], tmp_path: Path) -> 
     assert (of(quarantine_key="k", quarantine_key_file=tmp_path / "none"), of()) == ("k", None)
     with pytest.raises(UsageError, match="cannot be read"):
         of(quarantine_key_file=tmp_path / "none")
+    with pytest.raises(UsageError, match=r"is the private key: name quarantine\.pub"):
+        of(quarantine_key_file=tmp_path / "quarantine.key")
 
 
 # --- commands --------------------------------------------------------------------------------------------------------
