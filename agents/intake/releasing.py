@@ -59,7 +59,7 @@ def case_of(held: QuarantinedEvent, rule: CountingRule) -> str:
 def _stopped(reasons: list[str]) -> str:
     more = f" and {len(reasons) - _SHOWN} more" if len(reasons) > _SHOWN else ""
     return (
-        f"the guard in force stops it, by {', '.join(reasons[:_SHOWN])}{more}: take such a word out of "
-        "compliance/intake.yaml, or add what makes it harmless to `ignored`, `samples` or `studies`, then submit, let "
-        "another person approve, and release it again"
+        f"the guard in force stops it, by {', '.join(reasons[:_SHOWN])}{more}: where it is harmless, take such a word "
+        "out of compliance/intake.yaml, or add what makes it harmless to `ignored`, `samples` or `studies`, then "
+        "submit, let another person approve, and release it again"
     )
