@@ -13,7 +13,7 @@ from agents.compliance.nodes import Frame, explain
 from agents.compliance.templates import Template, written
 from agents.compliance.world import MemoryHistory, References, World
 from schemas.base import Position
-from schemas.reference import Institution, Product, Rep
+from schemas.reference import Hcp, Institution, Product, Rep
 
 
 @pytest.mark.parametrize(
@@ -103,6 +103,10 @@ def test_whole_records_and_products_say_english_names_too() -> None:
     text = "{product.name} {product.line_name} {institution} {institution.institution_id}"
     assert Template(text, scope, "en").fill(frame) == "Anmaiping Cardio institution First I1"
     assert Template(text, scope, "zh").fill(frame) == "安脉平 心血管 institution 一院 I1"
+    doctor = Hcp(hcp_id="H1", name="陈伟", name_en="Wei Chen")
+    assert (
+        Template("{hcp.name}", Scope("visit", {}, {}), "en").fill(frame_among({"hcp": [doctor]}, "visit")) == "Wei Chen"
+    )
     assert written(hospital, "en", SHANGHAI) == "institution 一院", "reasons are for both languages"
 
 
