@@ -270,6 +270,8 @@ class Checkpointer:
         self._metrics.rows_written.inc(block.size)
         for letter in block.letters:
             self._metrics.dead_letters.labels(letter.step).inc()
+        for held in chain.from_iterable(snapshot.halted for snapshot in snapshots):
+            self._metrics.quarantined.labels(held.topic, held.found.how).inc()
         await self._committed(kept)
 
     def _produce(self, snapshots: list[Snapshot]) -> None:
