@@ -31,6 +31,7 @@ from agents.compliance.places import Place, subjects_of
 from agents.compliance.rule_book import LIVE, RuleBook, RuleSet
 from agents.compliance.rules import HIT, CompiledRule
 from agents.compliance.world import MemoryHistory, References, World, subjects
+from agents.intake.decode import decode
 from agents.progress.calendar import CompanyTime
 from schemas.events import EVENT_MODELS
 from streams import compliance_policy
@@ -39,6 +40,7 @@ from streams.simulator.world import COMPANY_ZONE, Plan, Simulation
 
 ROUNDS = 5
 MOST_REPS, MOST_DAYS = 500, 400
+MOST_BYTES = 1_000_000
 _EVAL_NAMES: dict[str, Any] = {
     "minutes": timedelta(minutes=1),
     "present": lambda value: value is not None and value not in ("", ()),
@@ -137,7 +139,7 @@ def by_event(bench: Panel | Bench, events: list[Any], add: Callable[[Any], None]
     """What each event costs, all rules together, and what hit; each is read from JSON right before, as in a shard."""
     spent, said, clock = Spent(), list[Any](), time.thread_time
     for before in events:
-        event = type(before).model_validate_json(before.model_dump_json(exclude_defaults=True))
+        event = decode(before.kind_name, before.model_dump_json(exclude_defaults=True).encode(), MOST_BYTES)
         began = clock()
         own = bench.of_rep(event)
         judged = clock()
