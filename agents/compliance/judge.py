@@ -132,6 +132,11 @@ class Judge:
             for where, entries in self._entries.items()
             if any(entry.rule.needs for entry in entries)
         }
+        self._places = {  # many rules look back on one and the same
+            where: tuple(dict.fromkeys(entry.place for entry in entries))
+            for where, entries in self._entries.items()
+            if where[0] in CONCERNED
+        }
         self._snoozed = {(one.rule_id, one.subject_kind, one.subject_id): one.until for one in book.snoozes}
         self.adopt(surroundings)
 
@@ -150,8 +155,8 @@ class Judge:
         found: dict[tuple[SubjectKind, str], None] = {
             (subject, key): None
             for subject in CONCERNED
-            for entry in self._entries.get((subject, kind), ())
-            for key in subjects_of(event, entry.place)
+            for place in self._places.get((subject, kind), ())
+            for key in subjects_of(event, place)
         }
         return tuple(found)
 
