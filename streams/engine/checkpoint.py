@@ -23,7 +23,7 @@ from agents.intake.shard import Held, Output, Shard
 from agents.progress.lights_board import LightBoard, no_lights
 from agents.progress.lights_figures import row_of
 from agents.progress.outputs import RollingWindows, changed_rows
-from agents.progress.snapshot import changed_fields, dropped_fields, dumps
+from agents.progress.snapshot import changed_fields, dropped_fields
 from schemas.outputs import DeadLetter
 from streams.alert_rows import ShardTouch
 from streams.engine.backlog import note_backlog
@@ -32,7 +32,7 @@ from streams.engine.rules import check_in_fields, counted_by_rule, counts_to_wir
 from streams.engine.setting_aside import sealed_message, set_aside, stopped
 from streams.engine.sink import Block, write
 from streams.engine.store import Commit, Store
-from streams.engine.telling import Message, messages_of
+from streams.engine.telling import Message, messages_of, node_messages
 from streams.engine.waiting import held_fields
 from streams.errors import InvalidError, LostError, UnavailableError
 from streams.lights import as_message, current
@@ -103,7 +103,7 @@ def take_snapshot(owned: OwnedShard, stamp: int, now: datetime) -> Snapshot:
     origin = {"h": shard.number, "f": owned.fresh}
     greetings = shard.greetings() if owned.speaks_afresh and owned.replace else []
     said = chain(greetings, shard.progress.messages(stamp))
-    messages = [Message(NODES, message["p"], dumps(message | origin)) for message in said]
+    messages = [*node_messages(said, origin)]
     output, shard.output = shard.output, Output()
     finding, marks = shard.judging.settle()
     halted = stopped(shard, now)

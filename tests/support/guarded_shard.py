@@ -12,7 +12,8 @@ from agents.compliance.judge import Surroundings
 from agents.compliance.rule_book import empty_rule_book
 from agents.compliance.world import References
 from agents.intake.directory import Directory
-from agents.intake.shard import Limits, Placement, Record, Shard
+from agents.intake.placement import Placement
+from agents.intake.shard import Limits, Record, Shard
 from agents.progress.calendar import CompanyTime
 from agents.progress.outputs import RollingWindows
 from agents.progress.plan import Plan

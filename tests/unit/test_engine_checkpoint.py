@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import guarded_shard
+import orjson
 import pytest
 from prometheus_client import generate_latest
 from test_intake_shard import NOW, sale, shard, take
@@ -16,9 +17,11 @@ from streams.engine.checkpoint import Checkpointer, OwnedShard, Snapshot, take_s
 from streams.engine.limits import DeadLetterLimit
 from streams.engine.sink import Block
 from streams.engine.store import Commit
+from streams.engine.telling import node_messages
 from streams.engine.waiting import held_from_wire
 from streams.errors import LostError, UnavailableError
 from streams.metrics import STALE_S, Metrics
+from streams.topics import NODES
 
 
 class Fakes:
@@ -141,6 +144,16 @@ def test_the_stamp_of_a_checkpoint_travels_with_its_messages() -> None:
     snapshot = take_snapshot(one, 77, NOW)
     assert {key for _, key, _ in snapshot.messages} == {"T", "@new_accounts|H1"}
     assert all(b'"s":77' in value and b'"f":5' in value for _, _, value in snapshot.messages)
+
+
+def test_what_children_say_to_one_parent_travels_in_messages_of_a_size() -> None:
+    said = [{"l": "team", "p": parent, "c": f"rep|R{n}", "x": {"a": "x" * 90_000}} for n in range(5) for parent in "TU"]
+    found = list(node_messages(said, {"h": 1, "f": 2}))
+    assert [(topic, key, len(orjson.loads(value))) for topic, key, value in found] == [
+        (NODES, parent, length) for parent in "TU" for length in (2, 2, 1)
+    ]
+    told = [word for _, _, value in found for word in orjson.loads(value)]
+    assert told == [word | {"h": 1, "f": 2} for parent in "TU" for word in said if word["p"] == parent]
 
 
 def test_held_events_survive_the_store() -> None:
