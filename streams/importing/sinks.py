@@ -95,7 +95,7 @@ class ServiceSink:
         self._client: Client | None = None
         self._producer: ImportProducer | None = None
         self._checkpoints: RedisCheckpoints | None = None
-        self._guard = LetterGuard(settings.policies)
+        self._guard = LetterGuard(settings.policies, self._clickhouse)
 
     def publish(self, rows: Sequence[Reference], author: str) -> int | None:
         """Publish reference rows and tell the workers.
