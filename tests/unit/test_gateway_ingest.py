@@ -292,7 +292,7 @@ def test_what_the_guard_suspects_is_handed_on_and_never_repeated() -> None:
 
 def test_what_names_no_representative_has_the_key_that_sent_it() -> None:
     secret = "王医生本月开了阿托伐他汀120盒"
-    with gateway(suspicious=suspicion_of(POLICIES)) as bench:
+    with gateway(suspicious=RulesInForce(POLICIES).suspicious) as bench:
         bench.client.post("/v1/events/visit", json={"rep_id": secret, "text": secret}, headers=bench.key())
 
     assert [key for _, key, _, _ in bench.producer.sent] == [bench.keys["crm"].split("_")[1]]
