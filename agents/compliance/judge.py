@@ -1,7 +1,7 @@
 """Rules on the events of one shard, in the order in which they came: who hits what, and what becomes an alert."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from hashlib import blake2b
@@ -9,6 +9,7 @@ from typing import Any, Literal, NamedTuple
 
 from agents.compliance.nodes import Explanation, Frame
 from agents.compliance.past import Past
+from agents.compliance.places import whole_past
 from agents.compliance.rule_book import RuleBook, RuleSet
 from agents.compliance.rules import HIT, NOT_APPLICABLE, CompiledRule, Place, subjects_of
 from agents.compliance.templates import written
@@ -17,6 +18,7 @@ from agents.compliance.world import References, World
 from agents.intake.directory import Directory
 from agents.progress.calendar import CompanyTime
 from schemas.alerts import Alert, ExplainedValue, SubjectKind
+from schemas.events import EVENT_MODELS
 
 Status = Literal["raised", "repeated", "snoozed", "trial"]
 _SHOWN = 300
@@ -130,6 +132,7 @@ class Judge:
             for where, entries in self._entries.items()
             if any(entry.rule.needs for entry in entries)
         }
+        self._travels = _travels(self._entries, self.past)
         self._snoozed = {(one.rule_id, one.subject_kind, one.subject_id): one.until for one in book.snoozes}
         self.adopt(surroundings)
 
@@ -139,17 +142,15 @@ class Judge:
         self._world = World(surroundings.references, self.past, surroundings.time, surroundings.book.lists)
 
     def sends(self, kind: str, subject: SubjectKind) -> bool:
-        """Whether events of a kind are judged in the shard of a subject they concern."""
-        return (subject, kind) in self._entries
+        """Whether events of a kind are judged, or looked back on, in the shard of a subject they concern."""
+        return any(place.subject == subject for place in self._travels.get(kind, ()))
 
     def touched(self, event: Any) -> tuple[tuple[SubjectKind, str], ...]:
         """The professionals and institutions in whose shards rules look at an event, each once."""
-        kind = event.kind_name
-        found: dict[tuple[SubjectKind, str], None] = {
-            (subject, key): None
-            for subject in CONCERNED
-            for entry in self._entries.get((subject, kind), ())
-            for key in subjects_of(event, entry.place)
+        found: dict[tuple[Any, str], None] = {
+            (place.subject, key): None
+            for place in self._travels.get(event.kind_name, ())
+            for key in subjects_of(event, place)
         }
         return tuple(found)
 
@@ -273,6 +274,21 @@ def _entries(book: RuleBook) -> dict[tuple[str, str], tuple[_Entry, ...]]:
                 entry = _Entry(rule_set, rule, place, rule_set is book.live)
                 found.setdefault((place.subject, kind), []).append(entry)
     return {where: tuple(entries) for where, entries in found.items()}
+
+
+def _travels(entries: Mapping[tuple[str, str], Sequence[_Entry]], past: Past) -> dict[str, tuple[Place, ...]]:
+    """By kind of event, at whom rules look at it besides the representative.
+
+    Where a rule looks back on it, that is at all whose past it belongs to, wherever it is judged itself.
+    """
+    found: dict[str, dict[Place, None]] = {}
+    for subject in CONCERNED:
+        for kind in EVENT_MODELS:
+            places = [entry.place for entry in entries.get((subject, kind), ())]
+            if past.wants(kind, subject):
+                places = whole_past(kind, subject)
+            found.setdefault(kind, {}).update(dict.fromkeys(places))
+    return {kind: tuple(places) for kind, places in found.items() if places}
 
 
 def period_start(once_per: str, day: date) -> date | None:

@@ -269,3 +269,42 @@ def test_rules_that_come_later_know_what_was_before() -> None:
         wanted <= engine.tableau.hits.keys() <= whole.tableau.hits.keys()
     )  # an old one, where a new one came before it
     assert {hit[5] for hit in engine.tableau.hits if hit[1] == "PLAIN"} <= new
+
+
+FED = rule("FED", "visit", "count(activities(last(90 * days), hcp=hcp_id)) >= 1")
+CROWDED = rule("CROWDED", "activity", "count(visits(last(90 * days), institution=institution_id)) >= 2")
+PAID = rule("PAID", "activity", "count(activities(this_year, hcp=payee_id)) >= 1")
+
+
+def event(kind: str, name: str, day: date, **fields: Any) -> Message:
+    at = f"{day}T10:00:00+08:00"
+    content = {"event_id": name, "source": "crm", "rep_id": "R1", "institution_id": "I1", "occurred_at": at} | fields
+    content |= {"check_in_at": at} if kind == "visit" else {"kind": "meal", "amount": 1}
+    return Message(EVENT_MODELS[kind].topic, content["rep_id"], orjson.dumps(content))
+
+
+def book_of(*rules: Rule) -> RuleBook:
+    return RuleBook(1, RuleSet(LIVE, 1, tuple(map(compile_rule, rules))))
+
+
+#: A rule on events of one kind, and events before the one that hits: of another kind, or naming the person otherwise.
+ELSEWHERE = {
+    "another kind of a professional": (FED, [("activity", "A1", {"attendees": [{"hcp_id": "H1"}]})], {"hcp_id": "H1"}),
+    "another kind of an institution": (CROWDED, [("visit", "V1", {"rep_id": "R2"}), ("visit", "V2", {})], {}),
+    "named otherwise": (
+        PAID,
+        [("activity", "A1", {"rep_id": "R2", "attendees": [{"hcp_id": "H1"}]})],
+        {"payee_kind": "hcp", "payee_id": "H1"},
+    ),
+}
+
+
+@pytest.mark.parametrize("case", ELSEWHERE)
+def test_a_rule_sees_all_of_the_past_it_looks_back_on(case: str) -> None:
+    looking, before, last = ELSEWHERE[case]
+    day = NOW.date() - timedelta(days=9)
+    sent = [event(kind, name, day, **fields) for kind, name, fields in before]
+    sent.append(event(looking.scope.events[0], "LAST", day + timedelta(days=1), **last))
+    engine = SimulatedEngine(small_policy(), references(), sent, 3, 1, rules=book_of(looking))
+    engine.drain()
+    assert {(hit[1], hit[5]) for hit in engine.tableau.hits} == {(looking.id, "LAST")}

@@ -165,12 +165,13 @@ def test_the_company_day_begins_at_midnight_in_shanghai() -> None:
 @pytest.mark.parametrize(
     ("fields", "subject", "count"),
     [
-        ({"payee_kind": "institution", "payee_id": "I7"}, 'institution="I7"', 1),
+        ({"institution_id": "I7"}, 'institution="I7"', 1),
+        ({"payee_kind": "institution", "payee_id": "I7"}, 'institution="I7"', 0),
         ({"payee_kind": "vendor", "payee_id": "I7"}, 'institution="I7"', 0),
         ({"payee_kind": "vendor", "payee_id": "H7"}, 'hcp="H7"', 0),
         ({"payee_kind": "hcp", "payee_id": "H7"}, 'hcp="H7"', 1),
         ({"attendees": [{"hcp_id": "H7", "institution_id": "I7"}] * 2}, 'hcp="H7"', 1),
-        ({"attendees": [{"hcp_id": "H7", "institution_id": "I7"}] * 2}, 'institution="I7"', 1),
+        ({"attendees": [{"hcp_id": "H7", "institution_id": "I7"}] * 2}, 'institution="I7"', 0),
         ({"rep_id": "R7"}, 'institution="I1"', 1),
     ],
 )
