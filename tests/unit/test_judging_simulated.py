@@ -274,6 +274,7 @@ def test_rules_that_come_later_know_what_was_before() -> None:
 FED = rule("FED", "visit", "count(activities(last(90 * days), hcp=hcp_id)) >= 1")
 CROWDED = rule("CROWDED", "activity", "count(visits(last(90 * days), institution=institution_id)) >= 2")
 PAID = rule("PAID", "activity", "count(activities(this_year, hcp=payee_id)) >= 1")
+FED_BEFORE = rule("FED", "visit", "count(activities(last(1 * days), hcp=hcp_id)) >= 1")
 
 
 def event(kind: str, name: str, day: date, **fields: Any) -> Message:
@@ -308,3 +309,19 @@ def test_a_rule_sees_all_of_the_past_it_looks_back_on(case: str) -> None:
     engine = SimulatedEngine(small_policy(), references(), sent, 3, 1, rules=book_of(looking))
     engine.drain()
     assert {(hit[1], hit[5]) for hit in engine.tableau.hits} == {(looking.id, "LAST")}
+
+
+def test_a_rule_that_comes_to_look_farther_back_gets_what_lies_there() -> None:
+    """Before, spending of the last day (and what may come late to it) travelled to professionals; then of 90 days."""
+    long_ago, day = NOW.date() - timedelta(days=80), NOW.date() - timedelta(days=3)
+    meal = event("activity", "A1", long_ago, attendees=[{"hcp_id": "H1"}])
+    other = event("activity", "A2", day, attendees=[{"hcp_id": "H2"}])
+    engine = SimulatedEngine(small_policy(), references(), [meal, other], 3, 1)
+    engine.drain()
+    for version, looking in enumerate((FED_BEFORE, FED), start=2):
+        engine.adopt_rules(RuleBook(version, RuleSet(LIVE, version, (compile_rule(looking),))))
+        engine.drain()
+    last = event("visit", "LAST", day + timedelta(days=1), hcp_id="H1")
+    engine.send(last.topic, last.key, last.value)
+    engine.drain()
+    assert {(hit[1], hit[5]) for hit in engine.tableau.hits} == {("FED", "LAST")}
