@@ -146,6 +146,14 @@ def _length(value: timedelta, language: Language) -> str:
     return sign + (" ".join(found[:2]) or ("0 秒" if language == "zh" else "0 seconds"))
 
 
+def _local(moment: datetime, time_: CompanyTime) -> datetime:
+    """A moment in company time; as it is at the end of the calendar, where that would be a day that does not exist."""
+    try:
+        return moment.astimezone(time_.zone)
+    except OverflowError:
+        return moment
+
+
 def _listed(values: Any, language: Language, time_: CompanyTime) -> str:
     shown = [written(value, language, time_) for value in list(values)[:_SHOWN]]
     more = len(values) - len(shown)
@@ -165,7 +173,7 @@ _WRITERS: tuple[tuple[Any, _Writer], ...] = (
     (bool, lambda value, language, *_: _WORDS[language][value]),
     (int | Decimal, lambda value, _language, _time, spec: _number(value, spec)),
     (timedelta, lambda value, language, *_: _length(value, language)),
-    (datetime, lambda value, _language, time_, _spec: f"{value.astimezone(time_.zone):%Y-%m-%d %H:%M}"),
+    (datetime, lambda value, _language, time_, _spec: f"{_local(value, time_):%Y-%m-%d %H:%M}"),
     (date, lambda value, *_: f"{value:%Y-%m-%d}"),
     (time, lambda value, *_: f"{value:%H:%M}"),
     (Model, lambda value, *_: named(value)),

@@ -77,6 +77,13 @@ def test_two_amounts_of_the_greatest_size_are_added_and_multiplied_exactly() -> 
         ("-headcount < 1", "activity", {"headcount": None}),
         ("1 if headcount > 1 else 2", "activity", {"headcount": None}),
         ("check_in_at + 90000000 * days > check_in_at", "visit", {}),
+        (
+            "time_of(check_in_at + 2912380 * days)",
+            "visit",
+            {"check_in_at": "2026-03-04T20:00:00Z", "check_out_at": None},
+        ),
+        ("-(amount * days)", "activity", {"amount": "999999999.9"}),
+        ("stddev([amount * amount * amount * x for x in [1, 2]])", "activity", {"amount": "9" * 26}),
         ('mean(a.hcp_id == "" and 1 > 2 for a in attendees if 1 > 2)', "activity", None),
     ],
 )
@@ -207,6 +214,7 @@ def _many(number: int) -> list[Any]:
         ('matches(feedback_text, "(a")', "visit", "1:24", "pattern, character 3: a group is not closed"),
         ("quantile([v.feedback_score for v in visits(today)], 90) > 1", "visit", "1:53", "90 is no share"),
         ("1 / 0 > 1", "visit", "1:1", "1 / 0 has no value: it divides by zero"),
+        ("1 * days > -(1 * seconds / 2 + 999999999 * days)", "visit", "1:12", "has no value: it divides by zero"),
         ("any(v for v in visits(today))", "visit", "1:4", "the items are of kind record visit, not yes or no"),
         (
             "count_distinct(v for v in visits(today)) > 1",

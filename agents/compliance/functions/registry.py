@@ -131,7 +131,10 @@ def _strict_with_frame(runs: Sequence[Run], work: Work) -> Run:
             if (value := part(frame)) is None:
                 return None  # what stands behind, perhaps a look at the past, need not be known
             values.append(value)
-        return work(*values)
+        try:
+            return work(*values)
+        except OverflowError:  # a moment at the end of the calendar is another day elsewhere
+            return None
 
     return run
 
