@@ -9,10 +9,10 @@ from string import Formatter
 from typing import Any, Literal
 
 from agents.compliance.arithmetic import EXACT
-from agents.compliance.errors import RuleError
+from agents.compliance.errors import ExhaustedError, RuleError
 from agents.compliance.keeping import Kept
 from agents.compliance.language import compile_expression
-from agents.compliance.nodes import Frame, Node
+from agents.compliance.nodes import STEPS, Frame, Node
 from agents.compliance.scope import Scope
 from agents.progress.calendar import CompanyTime
 from schemas.base import Model, Position
@@ -63,11 +63,18 @@ class Template:
 
     def fill(self, frame: Frame) -> str:
         """The sentence for an event."""
-        time_ = frame.world.time
         return "".join(
-            literal + ("" if part is None else written(part.run(frame), self._language, time_, spec))
-            for literal, part, spec in self._parts
+            literal + ("" if part is None else self._shown(part, frame, spec)) for literal, part, spec in self._parts
         )
+
+    def _shown(self, part: Node, frame: Frame, spec: str) -> str:
+        """A value in its words; where there is too much to look at, as one that is missing."""
+        frame.left = STEPS
+        try:
+            value = part.run(frame)
+        except ExhaustedError:
+            value = None
+        return written(value, self._language, frame.world.time, spec)
 
 
 def _check(name: str, spec: str, conversion: str | None, column: int) -> None:

@@ -6,7 +6,7 @@ from itertools import permutations, product
 from typing import Any
 
 import pytest
-from rule_world import compiled, event_of, frame_of, value_of
+from rule_world import compiled, event_of, frame_of, rule_of, value_of
 
 from agents.compliance.errors import ExhaustedError, RuleError
 from agents.compliance.language import compile_expression
@@ -306,6 +306,18 @@ def test_work_for_one_event_is_bounded() -> None:
     frame = frame_of("activity", _many(400))
     with pytest.raises(ExhaustedError):
         compiled(text, "activity").run(frame)
+
+
+def test_a_hit_is_told_even_where_what_did_not_decide_is_without_end() -> None:
+    """The second part is never looked at while judging: it takes more steps than there are."""
+    loops = "any(any(any(a.hcp_id == b.name and c.name == b.name for a in attendees) for b in attendees)"
+    told = "{kind} {pairs}"
+    pairs = "count([a.name for a in attendees if any(a.name == b.name for b in attendees)])"
+    rule = rule_of(f'kind == "meal" or {loops} for c in attendees)', "activity", told, pairs=pairs)
+    attendees = [{"hcp_id": f"H{number}", "name": f"N{number}"} for number in range(400)]
+    verdict = rule.verdict(frame_of("activity", attendees=attendees))
+    assert (verdict.outcome, verdict.explanation, verdict.missing) == ("hit", None, ())
+    assert verdict.sentences["en"] == "meal —"
 
 
 def test_the_explanation_is_the_evaluation() -> None:
