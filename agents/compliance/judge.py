@@ -117,7 +117,7 @@ class Judge:
 
     Attributes:
         past: what was judged before.
-        counts: how often a rule of a rule set hit, and could not be applied.
+        counts: how often a rule of a rule set hit, as far as that was noted, and could not be applied.
     """
 
     def __init__(self, surroundings: Surroundings, known: Callable[[int], bool]) -> None:
@@ -171,7 +171,8 @@ class Judge:
             The hits that were not found before.
         """
         entries = self._looking_back.get((subject, event.kind_name), ())
-        return [hit for hit in self._judged(entries, event, now, subject, key) if not self._known(hit.hit_mark)]
+        hits = self._judged(entries, event, now, subject, key, is_first=False)
+        return [hit for hit in hits if not self._known(hit.hit_mark)]
 
     def judge(self, event: Any, now: datetime, subject: SubjectKind = "rep", key: str = "") -> list[Hit]:
         """What hits an event at one subject; the event is not part of the past yet.
@@ -185,8 +186,19 @@ class Judge:
         entries = self._entries.get((subject, event.kind_name))
         return [] if not entries else self._judged(entries, event, now, subject, key)
 
+    def note(self, hit: Hit) -> None:
+        """Count a hit that is written down: not every one that is found is, and none is twice."""
+        self.counts["hit", hit.rule_set, hit.rule.rule.id] += 1
+
     def _judged(
-        self, entries: Sequence[_Entry], event: Any, now: datetime, subject: SubjectKind, key: str
+        self,
+        entries: Sequence[_Entry],
+        event: Any,
+        now: datetime,
+        subject: SubjectKind,
+        key: str,
+        *,
+        is_first: bool = True,
     ) -> list[Hit]:
         frame = Frame(event, self._world)
         frame.person = key if subject == "hcp" else None
@@ -197,13 +209,12 @@ class Judge:
             outcome = entry.rule.judge(frame)
             if outcome == HIT:
                 hits.append(self._hit(entry, frame, now, subject, key or event.rep_id))
-            elif outcome == NOT_APPLICABLE:
+            elif outcome == NOT_APPLICABLE and is_first:
                 self.counts["na", entry.rule_set.name, entry.rule.rule.id] += 1
         return hits
 
     def _hit(self, entry: _Entry, frame: Frame, now: datetime, subject: SubjectKind, key: str) -> Hit:
         rule, event = entry.rule.rule, frame.event
-        self.counts["hit", entry.rule_set.name, rule.id] += 1
         start = period_start(rule.once_per, frame.day)
         alert_id = identity_of(rule.id, subject, key, event, start)
         status = self._status(entry, subject, key, frame.day, alert_id)

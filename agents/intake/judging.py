@@ -237,6 +237,7 @@ class Judging:
     def _note(self, hits: list[Hit], *, at_once: bool) -> None:
         self.finding.hits += hits
         for hit in hits:
+            self.judge.note(hit)
             self._remember(hit.hit_mark)
             if hit.alert is None:
                 continue

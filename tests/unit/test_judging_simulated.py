@@ -208,6 +208,20 @@ def test_every_breach_is_told_once_whatever_happens(seed: int) -> None:
     assert settled[0] == settled[1]
 
 
+def test_hits_are_counted_once_however_often_they_are_judged() -> None:
+    engine = SimulatedEngine(small_policy(), references(), messages(3), 3, 3, rules=BOOK)
+    engine.drain()
+    counts: dict[tuple[str, str], int] = defaultdict(int)
+    for owned in engine.owned.values():
+        for (what, *rule_of), number in owned.shard.judging.judge.counts.items():
+            counts[rule_of[0], rule_of[1]] += number if what == "hit" else 0
+    wanted: dict[tuple[str, str], int] = defaultdict(int)
+    for hit in engine.tableau.hits:
+        wanted[hit[0], hit[1]] += 1
+    assert len(wanted) == len(RULES) + 1
+    assert counts == wanted
+
+
 def test_what_an_event_broke_stands_beside_it_after_a_loss_too() -> None:
     engine = SimulatedEngine(small_policy(), references(), messages(1), 3, 1, rules=BOOK)
     engine.drain()
