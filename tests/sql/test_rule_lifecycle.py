@@ -74,8 +74,11 @@ def test_what_one_submits_another_puts_into_force(database: Client, write: Calla
     assert rule_lifecycle.submit(database, folder, TIME, "Ann Li").name == "1"
     assert rule_books.load(database, TIME).live.rules == ()
     assert rule_books.newest_version(database) == 0, "a submission changes nothing workers judge with"
-    with pytest.raises(UsageError, match="submitted by Ann Li: somebody else must approve it"):
-        rule_lifecycle.approve(database, 1, TIME, "ann  LI")
+    for herself in ("ann  LI", "Ａｎｎ Li", "Ann\u200b Li"):
+        with pytest.raises(UsageError, match="submitted by Ann Li: somebody else must approve it"):
+            rule_lifecycle.approve(database, 1, TIME, herself)
+    with pytest.raises(UsageError, match="nobody is named as its author"):
+        rule_lifecycle.approve(database, 1, TIME, "\u200b")
     assert rule_lifecycle.approve(database, 1, TIME, "bob").version == 2
     book = rule_books.load(database, TIME)
     assert (book.version, book.live.version, most(book)) == (rule_books.newest_version(database), 1, 300)
