@@ -229,6 +229,18 @@ def spaced(text: str) -> str:
     return " ".join(text)
 
 
+PAID: dict[str, Any] = {"kind": "speaker_fee", "payee_id": "H1", "topic_text": "本月处方量约一百二十盒"}
+
+
+def test_a_professional_who_is_paid_is_named_by_the_event() -> None:
+    """As one who is visited or attends; what is paid to a vendor is about nobody."""
+    for payee_kind, is_stopped in (("hcp", True), ("vendor", False), ("institution", False)):
+        body = raw("activity", payee_kind=payee_kind, **PAID)
+        event = decode("activity", body, 1_000_000)
+        assert (guard().check(body) is not None) is is_stopped, payee_kind
+        assert (guard().check_event(event, body) is not None) is is_stopped, payee_kind
+
+
 SENTENCE = "陈医生本月开了120盒安脉平"
 DISGUISES = {
     "escapes": json.dumps(EVENTS["visit"] | {"feedback_text": SENTENCE}).encode(),
