@@ -1,6 +1,7 @@
 """`pulse policy check compliance` and `pulse policy test`: places of mistakes, versions, outcomes, explanations."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -242,3 +243,11 @@ def test_the_text_that_ships_is_what_its_schema_describes() -> None:
         if path.name not in {compliance_policy.LIST_FILE, compliance_policy.INTAKE_FILE}:
             found = policies.parse_as(RuleFile, path.read_text("utf-8"), path.name, "rules")
             assert {rule.colour for rule in found.rules} <= {"red", "amber", "yellow"}
+
+
+def test_a_rule_has_no_id_of_what_acts_at_the_intake(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Their alerts and cases could not be told apart."""
+    folder(tmp_path, GOOD.replace("id: R12", "id: R26"))
+    shutil.copy(ROOT / "policies" / "compliance" / "intake.yaml", tmp_path / "compliance")
+    assert run(["policy", "check", "compliance", "--policies", str(tmp_path)]) == 1
+    assert "money.yaml:7:9: rules.R26.id: R26 is the rule of intake.yaml" in capsys.readouterr().out
