@@ -186,6 +186,9 @@ def test_a_list_takes_ten_thousand_values_and_no_more(database: Client, write: C
     assert len(rule_books.load(database, TIME).lists["venues"]) == 10_000
     with pytest.raises(UsageError, match=r"10,001 values, and 10,000 is the most"):
         rule_lists.add(database, "venues", ["one more"], "ann", "more")
+    for wrong in (" ", "\u3000", "", "x" * 201):  # blanks are in nearly every text
+        with pytest.raises(UsageError, match="a value has 1 to 200 characters that are more than blanks"):
+            rule_lists.add(database, "venues", [wrong], "ann", "more")
     with pytest.raises(UsageError, match=r"venues does not have 'nowhere' and 1 more"):
         rule_lists.remove(database, "venues", ["nowhere", "never"], "ann", "gone")
     with pytest.raises(UsageError, match=r"no list wards in force: there is venues"):

@@ -155,6 +155,9 @@ def test_a_list_that_stands_twice_or_does_not_exist(tmp_path: Path, capsys: pyte
     assert run(["policy", "check", "compliance", "--policies", str(tmp_path)]) == 1
     written = capsys.readouterr().out
     assert "lists.yaml:5:9: lists.venues.id: venues stands twice: remove one" in written
+    folder(tmp_path, lists=LISTS.replace("[温泉]", '[温泉, " "]'))
+    assert run(["policy", "check", "compliance", "--policies", str(tmp_path)]) == 1
+    assert "lists.venues.values.1: a value of blanks is in nearly every text" in capsys.readouterr().out
     assert "money.yaml:16:17: R12.when: there is no list 'venus': there is venues" in written
 
 
