@@ -254,6 +254,24 @@ def test_several_trials_run_beside_the_rules_in_force(
     assert [shadow.name for shadow in rule_books.load(database, TIME).shadows] == ["wards"]
 
 
+def test_a_version_without_the_list_of_a_running_trial_is_not_approved(
+    database: Client, write: Callable[..., Path], tmp_path: Path
+) -> None:
+    """Workers could adopt neither."""
+    put_in_force(database, write())
+    draft = tmp_path / "draft.yaml"
+    draft.write_text(STRICTER, "utf-8")
+    rule_trials.start(database, "stricter", draft, TIME, "ann")
+    everywhere = RULES.replace(' and in_list("venues", venue)', "").replace("{venue: 食堂}", "{amount: 2}")
+    rule_lifecycle.submit(database, write(everywhere, "lists: []\n"), TIME, "ann")
+    with pytest.raises(UsageError, match=r"the trial stricter could not be judged .* there is no list 'venues'"):
+        rule_lifecycle.approve(database, 2, TIME, "bob")
+    assert rule_books.load(database, TIME).live.version == 1
+    rule_trials.stop(database, "stricter", "ann")
+    rule_lifecycle.approve(database, 2, TIME, "bob")
+    assert rule_books.load(database, TIME).live.version == 2
+
+
 def test_a_text_of_a_newer_program_is_refused_with_what_to_do(database: Client, write: Callable[..., Path]) -> None:
     put_in_force(database, write())
     newer = json.dumps({"money.yaml": RULES.replace("amount > most", "amount_in_space() > most")})
