@@ -7,6 +7,7 @@ is taken. What it hits is told at once, unless the same events in another order 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from itertools import islice
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -111,6 +112,7 @@ class Judging:
         late: subjects that got an event from before others that were judged already since the last checkpoint, and the
             moment of the earliest.
         waiting: the same from before that checkpoint: their events are in ClickHouse and can be judged again.
+        in_hand: of those that wait, the ones whose stored events are being read for that.
     """
 
     def __init__(self, surroundings: Surroundings, seen: Seen) -> None:
@@ -125,6 +127,7 @@ class Judging:
         self.newest: dict[Whose, int] = {}
         self.late: dict[Whose, int] = {}
         self.waiting: dict[Whose, int] = {}
+        self.in_hand: set[Whose] = set()
         self.journeys = Journeys()
         self.finding = Finding()
         self.telling = Telling()
@@ -254,6 +257,16 @@ class Judging:
         """Those of stored events that the shard has taken; others belong to a checkpoint that never stood."""
         return [item for item in items if self._is_known(_identity(*item))]
 
+    def begin_again(self, most: int) -> dict[Whose, int]:
+        """Whose events are to be judged again now; until `judge_again` their stored events are read.
+
+        Args:
+            most: subjects at once.
+        """
+        late = dict(islice(self.waiting.items(), most))
+        self.in_hand = set(late)
+        return late
+
     def judge_again(self, items: Iterable[Item], done: Mapping[Whose, int], now: datetime) -> None:
         """Judge events by a past that grew before them.
 
@@ -264,7 +277,7 @@ class Judging:
         """
         for event, subject, key in items:
             self._note(self.judge.judge_again(event, now, subject, key), at_once=False)
-        for whose in done:
+        for whose in self.in_hand.intersection(done):  # another goes on waiting: a checkpoint came in between
             self.waiting.pop(whose, None)
 
     def told(self) -> Telling:
@@ -276,7 +289,7 @@ class Judging:
         """Go on counting, telling and writing where another left off."""
         self.judge.counts = before.judge.counts
         self.journeys = before.journeys
-        self.late, self.waiting = before.late, before.waiting
+        self.late, self.waiting, self.in_hand = before.late, before.waiting, before.in_hand
         self.finding, self.telling, self.marks = before.finding, before.telling, before.marks
         self.halted = before.halted
 
@@ -288,6 +301,7 @@ class Judging:
         """What the next checkpoint writes, and the alerts it remembers; both are forgotten here."""
         for whose, moment in self.late.items():
             self.waiting[whose] = min(moment, self.waiting.get(whose, moment))
+            self.in_hand.discard(whose)
         self.late = {}
         finding, self.finding = self.finding, Finding()
         marks, self.marks = self.marks, []

@@ -208,6 +208,20 @@ def test_every_breach_is_told_once_whatever_happens(seed: int) -> None:
     assert settled[0] == settled[1]
 
 
+@pytest.mark.parametrize("moment", [50, 150])
+def test_what_comes_late_while_stored_events_are_read_goes_on_waiting(moment: int) -> None:
+    """Other rules and reference data bring a checkpoint in between, and what it wrote was not read."""
+    judging = SimulatedEngine(small_policy(), references(), [], 1, 1, rules=BOOK).owned[0].shard.judging
+    judging.waiting = {("rep", "R1"): 100, ("rep", "R2"): 100}
+    done = judging.begin_again(10)
+    judging.late = {("rep", "R1"): moment}
+    judging.settle()
+    judging.judge_again([], done, NOW)
+    assert judging.waiting == {("rep", "R1"): min(moment, 100)}
+    judging.judge_again([], judging.begin_again(10), NOW)
+    assert judging.waiting == {}
+
+
 def test_hits_are_counted_once_however_often_they_are_judged() -> None:
     engine = SimulatedEngine(small_policy(), references(), messages(3), 3, 3, rules=BOOK)
     engine.drain()
