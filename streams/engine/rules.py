@@ -72,10 +72,20 @@ def restore_counts(judge: Judge, meta: Mapping[str, str]) -> None:
             judge.counts["hit", *rule], judge.counts["na", *rule] = int(hits), int(missing)
 
 
-def check_in_fields(journeys: Journeys) -> dict[str, bytes]:
-    """The check-ins of representatives that changed; they are forgotten as changed."""
-    changed, journeys.changed = journeys.changed, set()
-    return {check_in_name(rep_id): orjson.dumps([list(one) for one in journeys.of(rep_id)]) for rep_id in changed}
+def check_in_fields(journeys: Journeys, now: datetime, *, everything: bool) -> tuple[dict[str, bytes], list[str]]:
+    """Fields of check-ins that changed, and names of those that are a day old; both are forgotten as that.
+
+    Args:
+        journeys: the check-ins.
+        now: moment of the checkpoint.
+        everything: whether nothing of what was written before stands any more.
+    """
+    written, gone = journeys.settle(now, everything=everything)
+    until = journeys.kept_until
+    texts = {
+        check_in_name(rep_id): orjson.dumps([until[rep_id], *map(list, journeys.of(rep_id))]) for rep_id in written
+    }
+    return texts, [check_in_name(rep_id) for rep_id in gone]
 
 
 def check_in_name(rep_id: str) -> str:
@@ -87,7 +97,10 @@ def restore_check_ins(journeys: Journeys, fields: Mapping[str, bytes]) -> None:
     """Take the check-ins of a checkpoint."""
     for name, text in fields.items():
         if name.startswith(CHECK_IN_PREFIX):
-            journeys.take(orjson.loads(name)[1], (CheckIn(*item) for item in orjson.loads(text)))
+            until, *items = orjson.loads(text)
+            if isinstance(until, list):  # an earlier version did not write until when they are kept
+                until, items = None, [until, *items]
+            journeys.take(orjson.loads(name)[1], [CheckIn(*item) for item in items], until)
 
 
 def load_past(judging: Judging, seen: Seen, rows: StoredRows) -> int:

@@ -22,6 +22,7 @@ from schemas.events import EVENT_MODELS
 from schemas.policy import KpiPolicy
 from schemas.reference import Hcp, Institution, Reference, Rep
 from schemas.rows import EVENT_TABLES
+from streams.engine.checkpoint import needs_checkpoint
 from streams.topics import ALERTS
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
@@ -245,6 +246,45 @@ def test_what_an_event_broke_stands_beside_it_after_a_loss_too() -> None:
     stored = {key: dict(zip(names, row, strict=True)) for key, row in engine.tableau.events["visit"].items()}
     live = {hit[5] for hit in engine.tableau.hits if hit[:2] == (LIVE, "PLAIN")}
     assert {name for (_, name), row in stored.items() if "PLAIN" in row["breaches"]} == live
+
+
+def check_in(day: date) -> Message:
+    at = f"{day}T10:00:00+08:00"
+    visit = {"event_id": "V1", "source": "crm", "rep_id": "R1", "institution_id": "I1", "occurred_at": at}
+    position = {"latitude": 31.2, "longitude": 121.4}
+    return Message("visits", "R1", orjson.dumps(visit | {"check_in_at": at, "check_in": position}))
+
+
+def stored_positions(engine: SimulatedEngine) -> list[bytes]:
+    return [text for held in engine.store.shards.values() for text in held.fields.values() if b"121.4" in text]
+
+
+def test_check_ins_outlast_a_shard_that_is_computed_anew() -> None:
+    engine = SimulatedEngine(small_policy(), references(), [check_in(date(2026, 2, 24))], 1, 1, rules=BOOK)
+    engine.drain()
+    assert len(stored_positions(engine)) == 1
+    engine.adopt(references(), 2)
+    engine.drain()
+    assert len(stored_positions(engine)) == 1
+    engine.lose_worker(0)
+    assert [one.longitude for one in engine.owned[0].shard.judging.journeys.of("R1")] == [121.4]
+
+
+def test_check_ins_are_gone_a_day_after_the_last_came() -> None:
+    """Of somebody who checks in no more, too: a raw trace may not grow old (R26)."""
+    engine = SimulatedEngine(small_policy(), references(), [check_in(date(2026, 2, 24))], 1, 1, rules=BOOK)
+    engine.drain()
+    came = engine.now
+    engine.lose_worker(0)
+    engine.now = came + timedelta(hours=23)
+    assert not engine.owned[0].shard.judging.journeys.is_due(engine.now)
+    engine.drain()
+    assert len(stored_positions(engine)) == 1
+    engine.now = came + timedelta(hours=25)
+    assert needs_checkpoint(engine.owned[0], engine.now)
+    engine.drain()
+    assert stored_positions(engine) == []
+    assert engine.owned[0].shard.judging.journeys.of("R1") == []
 
 
 def counted(engine: SimulatedEngine) -> dict[str, int]:
