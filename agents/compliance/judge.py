@@ -21,7 +21,9 @@ from schemas.alerts import Alert, ExplainedValue, SubjectKind
 from schemas.events import EVENT_MODELS
 
 Status = Literal["raised", "repeated", "snoozed", "trial"]
-_SHOWN = 300
+#: Characters of a value and of a sentence that are shown, and parts of an explanation: together they fit into a message
+#: of Kafka (1 MB), or an alert would not be told.
+_SHOWN, _SENTENCE, _PARTS = 300, 5_000, 250
 #: Subjects other than the representative; each is judged in a shard of its own.
 CONCERNED: tuple[SubjectKind, ...] = ("hcp", "institution")
 _PERIODS = {"day": "today", "week": "this_week", "month": "this_month", "quarter": "this_quarter", "year": "this_year"}
@@ -256,7 +258,7 @@ class Judge:
             title=rule.title,
             severity=rule.severity,
             colour=rule.colour,
-            message={"zh": verdict.sentences["zh"], "en": verdict.sentences["en"]},
+            message={name: _shortened(sentence, _SENTENCE) for name, sentence in verdict.sentences.items()},
             subject_kind=hit.subject_kind,
             subject_id=hit.subject_id,
             rep_id=event.rep_id,
@@ -333,15 +335,25 @@ def mark_of(alert_id: str) -> int:
 
 
 def _explained(explanation: Explanation | None, time: CompanyTime) -> ExplainedValue | None:
-    return None if explanation is None else _tree(explanation, time)
+    return None if explanation is None else _tree(explanation, _uppermost(explanation), time)
 
 
-def _tree(explanation: Explanation, time: CompanyTime) -> ExplainedValue:
-    value = None if explanation.value is None else _shortened(written(explanation.value, "en", time))
-    parts = tuple(_tree(part, time) for part in explanation.parts)
-    return ExplainedValue(text=_shortened(explanation.text), value=value, parts=parts)
+def _uppermost(explanation: Explanation) -> set[int]:
+    """The parts of a tree that are shown, level by level: loops in loops make thousands of them."""
+    found = [explanation]
+    for part in found:
+        if len(found) >= _PARTS:
+            break
+        found += part.parts
+    return {id(part) for part in found[:_PARTS]}
 
 
-def _shortened(text: str) -> str:
-    """A text that fits: one note may stand at every level of a tree, and a message holds a megabyte."""
-    return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
+def _tree(explanation: Explanation, shown: set[int], time: CompanyTime) -> ExplainedValue:
+    value = None if explanation.value is None else _shortened(written(explanation.value, "en", time), _SHOWN)
+    parts = tuple(_tree(part, shown, time) for part in explanation.parts if id(part) in shown)
+    return ExplainedValue(text=_shortened(explanation.text, _SHOWN), value=value, parts=parts)
+
+
+def _shortened(text: str, most: int) -> str:
+    """A text that fits: one note may stand at every level of a tree."""
+    return text if len(text) <= most else text[: most - 1] + "…"
