@@ -198,25 +198,26 @@ def test_a_list_takes_ten_thousand_values_and_no_more(database: Client, write: C
 def test_snoozes_are_in_the_book_until_they_are_ended(database: Client, write: Callable[..., Path]) -> None:
     put_in_force(database, write())
 
-    def snooze(rule: str = "R12", kind: str = "hcp", until: date = date(2026, 4, 30), reason: str = "agreed") -> None:
-        snoozes.add(database, rule, kind, "H 1", until=until, author="ann", reason=reason, today=TODAY)
+    def snooze(rule: str = "R12", kind: str = "rep", until: date = date(2026, 4, 30), reason: str = "agreed") -> None:
+        snoozes.add(database, rule, kind, "R 1", until=until, author="ann", reason=reason, today=TODAY, time=TIME)
 
     snooze()
     snooze(until=date(2026, 5, 31))
-    assert rule_books.load(database, TIME).snoozes == (Snooze("R12", "hcp", "H 1", date(2026, 5, 31), "ann", "agreed"),)
+    assert rule_books.load(database, TIME).snoozes == (Snooze("R12", "rep", "R 1", date(2026, 5, 31), "ann", "agreed"),)
     assert snoozes.there_are(database, date(2026, 6, 1)) == []
-    snoozes.end(database, "R12", "hcp", "H 1", author="bob")
+    snoozes.end(database, "R12", "rep", "R 1", author="bob")
     assert rule_books.load(database, TIME).snoozes == ()
     for wrong, message in (
         ({"rule": "R99"}, "there is no rule R99 in force"),
         ({"kind": "dog"}, "dog is no kind of subject"),
+        ({"kind": "hcp"}, "alerts of R12 are about rep, so this would silence nothing"),
         ({"until": date(2026, 3, 3)}, "2026-03-03 lies behind"),
         ({"reason": " "}, "needs a reason"),
     ):
         with pytest.raises(UsageError, match=message):
             snooze(**wrong)
     with pytest.raises(UsageError, match="is not snoozed"):
-        snoozes.end(database, "R12", "hcp", "H 1", author="bob")
+        snoozes.end(database, "R12", "rep", "R 1", author="bob")
 
 
 def test_several_trials_run_beside_the_rules_in_force(
