@@ -1,11 +1,12 @@
 """Wrong rows that count a professional's prescriptions (R06): their content may not lie among the dead letters."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 
 from agents.intake.guard import Guard
 from schemas.events import MODEL_OF_TOPIC
+from schemas.intake_policy import IntakePolicy
 from schemas.outputs import DeadLetter
 from streams import compliance_policy
 
@@ -16,22 +17,24 @@ class LetterGuard:
     """Looks at the letters of an import before they are stored.
 
     Args:
-        folder: the policies.
+        in_force: what acts at the intake of the workers; None where nothing is in force.
+        folder: the policies, where nothing is in force yet.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, in_force: Callable[[], IntakePolicy | None], folder: Path) -> None:
+        self._in_force, self._folder = in_force, folder
 
     @cached_property
     def _guard(self) -> Guard | None:
-        policy = compliance_policy.load_intake(self._folder)
+        policy = self._in_force() or compliance_policy.load_intake(self._folder)
         return None if policy is None else Guard(policy.prescription_counting)
 
     def divide(self, letters: Sequence[DeadLetter]) -> tuple[list[DeadLetter], list[DeadLetter]]:
         """The letters as they may be stored, and those whose content must go to the quarantine.
 
         Raises:
-            PolicyError: the policy of the intake is wrong.
+            UsageError: the policy of the intake is wrong.
+            UnavailableError: ClickHouse does not answer.
         """
         kept, stopped = list[DeadLetter](), list[DeadLetter]()
         for letter in letters:

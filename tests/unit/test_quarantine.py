@@ -358,7 +358,7 @@ def test_a_wrong_row_that_counts_leaves_no_content_among_the_dead_letters() -> N
         DeadLetter(dead_letter_id=str(number), topic=topic, raw=raw, message=f"got {raw!r}", **known)
         for number, (topic, raw) in enumerate(rows)
     ]
-    kept, stopped = LetterGuard(ROOT / "policies").divide(letters)
+    kept, stopped = LetterGuard(lambda: None, ROOT / "policies").divide(letters)
     assert [letter.raw for letter in kept] == [b"", b'{"a": 1}', b""]
     assert [letter.message[:26] for letter in kept] == [
         "the row counts a professio",
@@ -369,7 +369,7 @@ def test_a_wrong_row_that_counts_leaves_no_content_among_the_dead_letters() -> N
 
 
 def test_without_a_policy_letters_are_stored_as_they_are(tmp_path: Path) -> None:
-    assert LetterGuard(tmp_path).divide([]) == ([], [])
+    assert LetterGuard(lambda: None, tmp_path).divide([]) == ([], [])
 
 
 def test_rebuilt_from_rows_without_coordinates_the_figures_are_those_of_the_day() -> None:
