@@ -105,6 +105,8 @@ def make_keys(folder: Path) -> tuple[Path, Path]:
         public.write_text(b64encode(bytes(key.public_key)).decode() + "\n")
     except FileExistsError:
         msg = f"{private} is there already: what is sealed for it can be opened with it alone; choose another folder"
+        if not folder.is_dir():
+            msg = f"{folder} is a file: name a folder"
         raise UsageError(msg) from None
     except OSError as error:
         msg = f"{folder} cannot be written ({error.strerror}): choose another folder"
