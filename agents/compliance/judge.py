@@ -76,10 +76,10 @@ class Hit(NamedTuple):
     def is_settled(self) -> bool:
         """Whether it hangs on the order of one topic alone.
 
-        Of a representative's events of several kinds nobody knows which is read first: spending may come before the
-        sales it is compared with.
+        Of events of several kinds nobody knows which is read first: spending may come before the sales it is compared
+        with.
         """
-        return self.subject_kind != "rep" or all(need.kind == self.event.kind_name for need in self.rule.needs)
+        return all(need.kind == self.event.kind_name for need in self.rule.needs)
 
 
 class _Entry(NamedTuple):

@@ -204,7 +204,10 @@ class Judging:
         """Judge a touch and put it into the past of whom it concerns."""
         touch = row.touch
         if not touch.is_past:
-            self._note(self.judge.judge(touch.event, now, touch.subject, touch.key), at_once=True)
+            hits = self.judge.judge(touch.event, now, touch.subject, touch.key)
+            self._note([hit for hit in hits if hit.is_settled], at_once=True)
+            if not all(hit.is_settled for hit in hits):
+                self._note_late((touch.subject, touch.key), CompanyTime.microseconds(touch.event.occurred_at) - 1)
         self._remember_event(touch.event, touch.subject, touch.key)
         self.finding.touches.append(row)
 

@@ -379,6 +379,18 @@ def test_a_rule_sees_all_of_the_past_it_looks_back_on(case: str) -> None:
     assert {(hit[1], hit[5]) for hit in engine.tableau.hits} == {(looking.id, "LAST")}
 
 
+def test_a_rule_on_a_professional_waits_for_events_of_another_kind() -> None:
+    """It asks for what is not there, and nobody knows which topic is read first."""
+    unfed = rule("UNFED", "visit", "count(activities(last(90 * days), hcp=hcp_id)) < 1")
+    day = NOW.date() - timedelta(days=9)
+    sent = [event("visit", name, day, hcp_id=hcp) for name, hcp in (("FED", "H1"), ("UNFED", "H2"))]
+    sent.append(event("activity", "A1", day - timedelta(days=1), attendees=[{"hcp_id": "H1"}]))
+    engine = SimulatedEngine(small_policy(), references(), sent, 3, 1, rules=book_of(unfed))
+    engine.drain()
+    assert {hit[5] for hit in engine.tableau.hits} == {"UNFED"}
+    assert {one.event_id for one in engine.tableau.alerts.values()} == {"UNFED"}
+
+
 def test_a_rule_that_comes_to_look_farther_back_gets_what_lies_there() -> None:
     """Before, spending of the last day (and what may come late to it) travelled to professionals; then of 90 days."""
     long_ago, day = NOW.date() - timedelta(days=80), NOW.date() - timedelta(days=3)
