@@ -213,6 +213,7 @@ def _many(number: int) -> list[Any]:
         ('date("2025-02-30") < day', "visit", "1:6", "'2025-02-30' is no day"),
         ('matches(feedback_text, "(a")', "visit", "1:24", "pattern, character 3: a group is not closed"),
         ("quantile([v.feedback_score for v in visits(today)], 90) > 1", "visit", "1:53", "90 is no share"),
+        ("# nothing but a remark", "visit", "1:1", "the expression is empty: write what must hold"),
         ("1 / 0 > 1", "visit", "1:1", "1 / 0 has no value: it divides by zero"),
         ("1 * days > -(1 * seconds / 2 + 999999999 * days)", "visit", "1:12", "has no value: it divides by zero"),
         ("any(v for v in visits(today))", "visit", "1:4", "the items are of kind record visit, not yes or no"),
