@@ -1,7 +1,7 @@
 """Types every event and reference row is made of."""
 
 import re
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import Annotated
 
@@ -32,6 +32,14 @@ def _refuse_inexact_float(value: object) -> object:
 def _plain_zero(value: Decimal) -> Decimal:
     """Zero as 0: with an exponent it has more digits than a column takes, and with a sign it is not itself."""
     return value or _ZERO
+
+
+def of_the_company(value: time) -> time:
+    """A time of day without an offset: one with it cannot be compared with company time."""
+    if value.tzinfo is not None:
+        msg = "times of day are company time: write 21:00 without an offset"
+        raise ValueError(msg)
+    return value
 
 
 _ZERO = Decimal(0)
@@ -71,6 +79,8 @@ Moment = Annotated[
     Field(ge=datetime(1900, 1, 1, tzinfo=UTC), lt=datetime(2300, 1, 1, tzinfo=UTC)),
     BeforeValidator(_refuse_number),
 ]
+#: A time of day in company time.
+TimeOfDay = Annotated[time, AfterValidator(of_the_company)]
 Latitude = Annotated[float, Field(ge=-90, le=90, allow_inf_nan=False)]
 Longitude = Annotated[float, Field(ge=-180, le=180, allow_inf_nan=False)]
 

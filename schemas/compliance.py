@@ -45,6 +45,17 @@ Parameter = bool | Number | str | tuple[Number | str, ...]
 Expression = Annotated[str, Field(min_length=1, max_length=4_000)]
 
 
+def _said(value: str) -> str:
+    if not value.strip():
+        msg = "a value of blanks is in nearly every text: remove it"
+        raise ValueError(msg)
+    return value
+
+
+#: Value of a named list.
+Listed = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_said)]
+
+
 class Basis(Model):
     """What a rule rests on."""
 
@@ -163,7 +174,7 @@ class NamedList(Model):
 
     id: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
     title: Title
-    values: Annotated[tuple[Annotated[str, Field(min_length=1, max_length=200)], ...], Field(max_length=MOST_LISTED)]
+    values: Annotated[tuple[Listed, ...], Field(max_length=MOST_LISTED)]
 
 
 class ListFile(Model):

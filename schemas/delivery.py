@@ -1,7 +1,7 @@
 """Delivery: who is told of an alert, how and how often (`policies/delivery.yaml`), and what became of each message."""
 
 from collections.abc import Iterable, Iterator
-from datetime import time, timedelta
+from datetime import timedelta
 from fnmatch import fnmatchcase
 from itertools import pairwise
 from typing import Annotated, Literal, Self
@@ -9,7 +9,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from schemas.alerts import Alert, SubjectKind
-from schemas.base import Id, Model, Moment
+from schemas.base import Id, Model, Moment, of_the_company
 from schemas.cases import PersonRole
 from schemas.compliance import Basis, Colour, Severity
 from schemas.lights import Clock, Duration
@@ -36,14 +36,7 @@ def _each_once(values: tuple[str, ...]) -> tuple[str, ...]:
     return values
 
 
-def _of_the_company(value: time) -> time:
-    if value.tzinfo is not None:
-        msg = "times of day are company time: write 21:00 without an offset"
-        raise ValueError(msg)
-    return value
-
-
-TimeOfDay = Annotated[Clock, AfterValidator(_of_the_company)]
+TimeOfDay = Annotated[Clock, AfterValidator(of_the_company)]
 Names = Annotated[tuple[Name, ...], AfterValidator(_each_once)]
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from schemas.base import Day, Id, Model
+from schemas.base import Day, Id, Model, TimeOfDay
 from schemas.compliance import COLOURS, Basis, Colour, Severity, in_english
 from schemas.policy import Title
 
@@ -92,9 +92,9 @@ class LocationRule(IntakeRule):
     message: Title = _LOCATION_MESSAGE
     """Sentence of the alert; {rep} stands for the representative."""
     basis: Annotated[tuple[Basis, ...], Field(min_length=1)] = _LOCATION_BASIS
-    opens: time = time(9)
+    opens: TimeOfDay = time(9)
     """A fix from before is not used; company time."""
-    closes: time = time(18)
+    closes: TimeOfDay = time(18)
     """A fix from after is not used; company time."""
     working_days_only: bool = True
     """Whether a fix from a weekend or holiday is left unused, too."""

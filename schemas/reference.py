@@ -4,12 +4,12 @@ Rows keep history. A row is in force from `effective_from` until a row with the 
 takes over; publishing the same key and date again corrects that row, and the old text stays in the history.
 """
 
-from datetime import date, time, timedelta
+from datetime import date, timedelta
 from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from schemas.base import Amount, Day, Id, Latitude, Longitude, Model, Text
+from schemas.base import Amount, Day, Id, Latitude, Longitude, Model, Text, TimeOfDay
 
 BEGINNING = date(1970, 1, 1)
 
@@ -95,8 +95,8 @@ class ReceptionWindow(Model):
 
     weekdays: tuple[Annotated[int, Field(ge=1, le=7)], ...]
     """1 Monday to 7 Sunday."""
-    opens: time
-    closes: time
+    opens: TimeOfDay
+    closes: TimeOfDay
 
 
 class Institution(Reference):

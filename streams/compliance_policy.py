@@ -238,8 +238,13 @@ class _Reading:
             self.mistakes.append(mistake)
 
     def check_versions(self) -> None:
-        """One rule may have several versions; they must not hold on the same day."""
+        """One rule may have several versions; they must not hold on the same day, nor have an id of the intake's."""
+        policy = self.intake
+        acting = {policy.prescription_counting.id, policy.location.id} if policy is not None else set()
         for index, (rule, name, number) in enumerate(self._dated):
+            if rule.id in acting:
+                what = f"{rule.id} is the rule of {INTAKE_FILE}: give this one an id of its own"
+                self.mistakes.append(policies.mistake_at(self._texts[name], name, ("rules", number, "id"), what))
             for other, where, _ in self._dated[:index]:
                 if other.id == rule.id and _overlap(other, rule):
                     what = (

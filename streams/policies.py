@@ -21,7 +21,7 @@ TABLE = "policy_versions"
 KPIS, LIGHTS = "kpis", "lights"
 KPI_FILE, LIGHT_FILE = "kpis.yaml", "lights.yaml"
 _COLUMNS = ("policy", "version", "hash", "effective_from", "published_at", "author", "text")
-_MISTAKES_SHOWN = 5
+_MISTAKES_SHOWN, _SHOWN = 5, 40
 #: ClickHouse keeps moments from here on.
 _FIRST_MOMENT = datetime(1900, 1, 1, tzinfo=UTC)
 _Policy = TypeVar("_Policy", bound=BaseModel)
@@ -121,6 +121,8 @@ def _parsed(model: type[_Policy], text: str, name: str, needs: str) -> _Policy:
         raise PolicyError([_yaml_mistake(error, name)]) from None
     except yaml.reader.ReaderError as error:
         raise PolicyError([_unreadable(error, text, name)]) from None
+    except RecursionError:
+        raise PolicyError([Mistake(name, 0, 0, "is nested too deeply: write it flatter")]) from None
     if root is None:
         raise PolicyError([Mistake(name, 0, 0, f"is empty: {needs}")])
     mistakes = [_at(name, node, f"{key} stands twice: remove one") for key, node in _repeated(root)]
@@ -131,6 +133,8 @@ def _parsed(model: type[_Policy], text: str, name: str, needs: str) -> _Policy:
     except ValidationError as error:
         found = [_mistake(name, root, item["loc"], item["msg"]) for item in error.errors(include_url=False)]
         raise PolicyError(list(dict.fromkeys([*mistakes, *found]))) from None
+    except (ValueError, OverflowError):
+        raise PolicyError([*mistakes, _impossible(root, name)]) from None
     if mistakes:
         raise PolicyError(mistakes)
     return policy
@@ -354,21 +358,41 @@ def _label(node: yaml.Node) -> str | None:
     return None
 
 
-def _repeated(node: yaml.Node) -> Iterator[tuple[str, yaml.Node]]:
+def _repeated(root: yaml.Node) -> Iterator[tuple[str, yaml.Node]]:
     """Keys that stand twice in one mapping; YAML would silently keep the last."""
-    children: list[Any] = []
-    if isinstance(node, yaml.MappingNode):
+    for node in _nodes(root):
         seen: set[str] = set()
-        for key, value in node.value:
+        for key, _ in node.value if isinstance(node, yaml.MappingNode) else ():
             if isinstance(key, yaml.ScalarNode):
                 if key.value in seen:
                     yield key.value, key
                 seen.add(key.value)
-            children.append(value)
-    elif isinstance(node, yaml.SequenceNode):
-        children = node.value
-    for child in children:
-        yield from _repeated(child)
+
+
+def _nodes(root: yaml.Node) -> Iterator[yaml.Node]:
+    """Every value, in the order of the text; one that is referred to once, however often it is."""
+    waiting, seen = [root], set[int]()
+    while waiting:
+        node = waiting.pop()
+        if id(node) in seen:
+            continue
+        seen.add(id(node))
+        yield node
+        if isinstance(node, yaml.MappingNode):
+            waiting += [value for _, value in reversed(node.value)]
+        elif isinstance(node, yaml.SequenceNode):
+            waiting += reversed(node.value)
+
+
+def _impossible(root: yaml.Node, name: str) -> Mistake:
+    """The value that looks like a day or a number and is none: 2026-02-30, a thousand digits."""
+    for node in _nodes(root):
+        try:
+            value = yaml.SafeLoader("").construct_object(node) if isinstance(node, yaml.ScalarNode) else None
+            float(value if isinstance(value, int) else 0)
+        except (ValueError, OverflowError) as error:
+            return _at(name, node, f"{node.value[:_SHOWN]} is no value: {error}")
+    return Mistake(name, 0, 0, "holds a value that does not exist")
 
 
 _PARSERS = {KPIS: parse, LIGHTS: parse_lights}

@@ -110,6 +110,8 @@ def make_keys(folder: Path) -> tuple[Path, Path]:
         public.chmod(0o644)  # workers in containers are other users
     except FileExistsError:
         msg = f"{private} is there already: what is sealed for it can be opened with it alone; choose another folder"
+        if not folder.is_dir():
+            msg = f"{folder} is a file: name a folder"
         raise UsageError(msg) from None
     except OSError as error:
         msg = f"{folder} cannot be written ({error.strerror}): choose another folder"

@@ -7,6 +7,7 @@ contradictory things at the same moment the second one is refused, whatever eith
 """
 
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
@@ -122,7 +123,7 @@ class RuleState:
 
     def refuses(self, change: Change) -> str | None:
         """Why a change may not be made; None where it may."""
-        if not change.author.strip():
+        if not _plain(change.author):
             return "nobody is named as its author: say who with --author"
         return _REFUSALS[change.kind](self, change)
 
@@ -150,12 +151,17 @@ def snooze_name(rule_id: str, subject_kind: str, subject_id: str) -> str:
 
 
 def is_same_person(one: str, other: str) -> bool:
-    """Whether two names are one, however they are written.
+    """Whether two names are one, however they are written: in any case and width, with characters nobody sees.
 
-    >>> is_same_person("Li Wei", " li  wei ")
-    True
+    >>> is_same_person("Li Wei", " li  wei "), is_same_person("ann", "ＡＮＮ\u200b"), is_same_person("ann", "anna")
+    (True, True, False)
     """
-    return one.casefold().split() == other.casefold().split()
+    return _plain(one) == _plain(other)
+
+
+def _plain(name: str) -> list[str]:
+    seen = "".join(one for one in unicodedata.normalize("NFKC", name) if not unicodedata.category(one).startswith("C"))
+    return seen.casefold().split()
 
 
 def _refuse_submission(state: RuleState, change: Change) -> str | None:

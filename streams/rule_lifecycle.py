@@ -134,8 +134,24 @@ def _decide(
         raise UsageError(why)
     if time is not None and bundle is not None:  # what comes into force must be readable by what judges
         files = rule_log.files_of(client, bundle.submitted)
-        compliance_policy.parse(files, time, f"submitted version {number}: ", tests=False)
+        pack = compliance_policy.parse(files, time, f"submitted version {number}: ", tests=False)
+        _check_trials(client, state, pack, number, time)
     return rule_log.record(client, change)
+
+
+def _check_trials(client: Client, state: RuleState, pack: Pack, number: int, time: CompanyTime) -> None:
+    """What runs on trial must go on to find its lists: workers judge with all of it or adopt none of it."""
+    lists = pack.lists
+    for name, started in state.running.items():
+        files = rule_log.files_of(client, started)
+        try:
+            lists = {**compliance_policy.parse(files, time, known=lists, tests=False).lists, **lists}
+        except PolicyError as error:
+            msg = (
+                f"with version {number} the trial {name} could not be judged any more ({error}): end it with "
+                f"`pulse policy trial stop {name}`, then approve"
+            )
+            raise UsageError(msg) from None
 
 
 def publish_example(client: Client, folder: Path, time: CompanyTime) -> int:

@@ -56,8 +56,8 @@ def add(client: Client, name: str, values: Sequence[str], author: str, reason: s
     """
     there = _values(client, name)
     for value in values:
-        if not 1 <= len(value) <= _LONGEST:
-            msg = f"a value has 1 to {_LONGEST} characters, and {value[:20]!r} has {len(value)}"
+        if not value.strip() or len(value) > _LONGEST:
+            msg = f"a value has 1 to {_LONGEST} characters that are more than blanks, not as {value[:20]!r}"
             raise UsageError(msg)
     new = {fold(value): value for value in values if fold(value) not in there}
     if len(there) + len(new) > MOST_LISTED:

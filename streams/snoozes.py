@@ -4,12 +4,13 @@ from datetime import date
 
 from clickhouse_connect.driver.client import Client
 
-from streams import rule_log
+from agents.progress.calendar import CompanyTime
+from streams import rule_books, rule_log
 from streams.errors import UsageError
 from streams.rule_changes import SNOOZED, UNSNOOZED, Change, snooze_name
 
 
-def add(
+def add(  # noqa: PLR0913 - what a snooze says, and what it is held against
     client: Client,
     rule_id: str,
     subject_kind: str,
@@ -19,6 +20,7 @@ def add(
     author: str,
     reason: str,
     today: date,
+    time: CompanyTime,
 ) -> Change:
     """Snooze a rule for one subject; a snooze there is gets another end.
 
@@ -31,9 +33,11 @@ def add(
         author: who decided it.
         reason: why.
         today: company day of now.
+        time: company time.
 
     Raises:
-        UsageError: there is no such rule or kind of subject, the day lies behind, or there is no reason.
+        UsageError: there is no such rule or kind of subject, the rule is about others, the day lies behind, or there is
+            no reason.
         UnavailableError: ClickHouse does not answer.
     """
     if until < today:
@@ -43,7 +47,17 @@ def add(
         msg = "a snooze needs a reason, for whoever asks later: say why with --reason"
         raise UsageError(msg)
     name = snooze_name(rule_id, subject_kind, subject_id)
-    return rule_log.record(client, Change(SNOOZED, name, author, remark=reason, detail={"until": until.isoformat()}))
+    change = Change(SNOOZED, name, author, remark=reason, detail={"until": until.isoformat()})
+    texts = rule_books.read(client)
+    if (why := texts.state.refuses(change)) is not None:
+        raise UsageError(why)
+    _, rules = rule_books.in_force(texts, time)
+    about = {rule.place(kind).subject for rule in rules if rule.rule.id == rule_id for kind in rule.rule.scope.events}
+    if subject_kind not in about:
+        kinds = " or ".join(sorted(about))
+        msg = f"alerts of {rule_id} are about {kinds}, so this would silence nothing: name the {kinds} instead"
+        raise UsageError(msg)
+    return rule_log.record(client, change)
 
 
 def end(client: Client, rule_id: str, subject_kind: str, subject_id: str, *, author: str, reason: str = "") -> Change:

@@ -136,6 +136,11 @@ def opposite(part: Node) -> Node:
 
     def run(frame: Frame) -> Any:
         value = inner(frame)
-        return None if value is None else -value if isinstance(value, int | timedelta) else EXACT.minus(value)
+        if value is None:
+            return None
+        try:
+            return -value if isinstance(value, int | timedelta) else EXACT.minus(value)
+        except ArithmeticError:  # the longest length of time has no opposite
+            return None
 
     return folded(node(part.kind, run, [part], is_steady=True))

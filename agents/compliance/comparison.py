@@ -5,6 +5,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
+from agents.compliance.folding import fold
 from agents.compliance.kinds import CLOCK, DAY, DURATION, MOMENT, NUMBER, TEXT, TRUTH, Kind
 from agents.compliance.nodes import Frame, Node, Run, folded, node
 
@@ -90,6 +91,8 @@ def membership_refusal(left: Node, right: Node) -> str | None:
 def member(left: Node, right: Node) -> Node:
     """Whether a list has the value."""
     get, items = left.run, right.run
+    if right.kind.is_folded:
+        get = _folding(get)
     if right.is_constant and right.value is not None:
         known = frozenset(right.value)
         run_known = _with_constant(lambda one, _: one in known, get, known)
@@ -105,6 +108,10 @@ def member(left: Node, right: Node) -> Node:
     return folded(node(TRUTH, run, [left, right]))
 
 
+def _folding(get: Run) -> Run:
+    return lambda frame: None if (value := get(frame)) is None else fold(value)
+
+
 def exact(value: int | float) -> int | Decimal:
     """A number as it is written: 0.1 is a tenth.
 
@@ -118,4 +125,6 @@ def common_kind(kinds: list[Kind]) -> Kind | None:
     """The kind all of them have, without fixed choices unless all share them; None where they differ."""
     if len({kind.name for kind in kinds}) != 1:
         return None
-    return kinds[0] if all(kind.choices == kinds[0].choices for kind in kinds) else Kind(kinds[0].name)
+    first = kinds[0]
+    alike = all((kind.choices, kind.is_folded) == (first.choices, first.is_folded) for kind in kinds)
+    return first if alike else Kind(first.name)

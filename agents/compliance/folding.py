@@ -11,4 +11,9 @@ def fold(text: str) -> str:
     >>> fold("ＳＰＡ会所")
     'spa会所'
     """
+    return fold_once(text)
+
+
+def fold_once(text: str) -> str:
+    """The same, and not remembered: for texts that may be as long as a message."""
     return text.lower() if text.isascii() else unicodedata.normalize("NFKC", text).casefold()

@@ -1,7 +1,7 @@
 """Rules on the events of one shard, in the order in which they came: who hits what, and what becomes an alert."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from hashlib import blake2b
@@ -10,6 +10,7 @@ from typing import Any, Literal, NamedTuple
 from agents.compliance.errors import ExhaustedError
 from agents.compliance.nodes import STEPS, Explanation, Frame
 from agents.compliance.past import Past
+from agents.compliance.places import whole_past
 from agents.compliance.rule_book import RuleBook, RuleSet
 from agents.compliance.rules import CompiledRule, Course, Place, subjects_of
 from agents.compliance.templates import written
@@ -18,9 +19,12 @@ from agents.compliance.world import References, World
 from agents.intake.directory import Directory
 from agents.progress.calendar import CompanyTime
 from schemas.alerts import Alert, ExplainedValue, SubjectKind
+from schemas.events import EVENT_MODELS
 
 Status = Literal["raised", "repeated", "snoozed", "trial"]
-_SHOWN = 300
+#: Characters of a value and of a sentence that are shown, and parts of an explanation: together they fit into a message
+#: of Kafka (1 MB), or an alert would not be told.
+_SHOWN, _SENTENCE, _PARTS = 300, 5_000, 250
 #: Subjects other than the representative; each is judged in a shard of its own.
 CONCERNED: tuple[SubjectKind, ...] = ("hcp", "institution")
 _PERIODS = {"day": "today", "week": "this_week", "month": "this_month", "quarter": "this_quarter", "year": "this_year"}
@@ -73,10 +77,10 @@ class Hit(NamedTuple):
     def is_settled(self) -> bool:
         """Whether it hangs on the order of one topic alone.
 
-        Of a representative's events of several kinds nobody knows which is read first: spending may come before the
-        sales it is compared with.
+        Of events of several kinds nobody knows which is read first: spending may come before the sales it is compared
+        with.
         """
-        return self.subject_kind != "rep" or all(need.kind == self.event.kind_name for need in self.rule.needs)
+        return all(need.kind == self.event.kind_name for need in self.rule.needs)
 
 
 class _Entry(NamedTuple):
@@ -117,7 +121,7 @@ class Judge:
 
     Attributes:
         past: what was judged before.
-        counts: how often a rule of a rule set hit, and could not be applied.
+        counts: how often a rule of a rule set hit, as far as that was noted, and could not be applied.
     """
 
     def __init__(self, surroundings: Surroundings, known: Callable[[int], bool]) -> None:
@@ -132,11 +136,7 @@ class Judge:
             for where, entries in self._entries.items()
             if any(entry.rule.needs for entry in entries)
         }
-        self._places = {  # many rules look back on one and the same
-            where: tuple(dict.fromkeys(entry.place for entry in entries))
-            for where, entries in self._entries.items()
-            if where[0] in CONCERNED
-        }
+        self._travels = _travels(self._entries, self.past)
         self._snoozed = {(one.rule_id, one.subject_kind, one.subject_id): one.until for one in book.snoozes}
         self.adopt(surroundings)
 
@@ -146,16 +146,14 @@ class Judge:
         self._world = World(surroundings.references, self.past, surroundings.time, surroundings.book.lists)
 
     def sends(self, kind: str, subject: SubjectKind) -> bool:
-        """Whether events of a kind are judged in the shard of a subject they concern."""
-        return (subject, kind) in self._entries
+        """Whether events of a kind are judged, or looked back on, in the shard of a subject they concern."""
+        return any(place.subject == subject for place in self._travels.get(kind, ()))
 
     def touched(self, event: Any) -> tuple[tuple[SubjectKind, str], ...]:
         """The professionals and institutions in whose shards rules look at an event, each once."""
-        kind = event.kind_name
-        found: dict[tuple[SubjectKind, str], None] = {
-            (subject, key): None
-            for subject in CONCERNED
-            for place in self._places.get((subject, kind), ())
+        found: dict[tuple[Any, str], None] = {
+            (place.subject, key): None
+            for place in self._travels.get(event.kind_name, ())
             for key in subjects_of(event, place)
         }
         return tuple(found)
@@ -177,7 +175,8 @@ class Judge:
             The hits that were not found before.
         """
         entries = self._looking_back.get((subject, event.kind_name), ())
-        return [hit for hit in self._judged(entries, event, now, subject, key) if not self._known(hit.hit_mark)]
+        hits = self._judged(entries, event, now, subject, key, is_first=False)
+        return [hit for hit in hits if not self._known(hit.hit_mark)]
 
     def judge(self, event: Any, now: datetime, subject: SubjectKind = "rep", key: str = "") -> list[Hit]:
         """What hits an event at one subject; the event is not part of the past yet.
@@ -191,8 +190,19 @@ class Judge:
         entries = self._entries.get((subject, event.kind_name))
         return [] if not entries else self._judged(entries, event, now, subject, key)
 
+    def note(self, hit: Hit) -> None:
+        """Count a hit that is written down: not every one that is found is, and none is twice."""
+        self.counts["hit", hit.rule_set, hit.rule.rule.id] += 1
+
     def _judged(
-        self, entries: Sequence[_Entry], event: Any, now: datetime, subject: SubjectKind, key: str
+        self,
+        entries: Sequence[_Entry],
+        event: Any,
+        now: datetime,
+        subject: SubjectKind,
+        key: str,
+        *,
+        is_first: bool = True,
     ) -> list[Hit]:
         frame = Frame(event, self._world)
         frame.person = key if subject == "hcp" else None
@@ -212,13 +222,12 @@ class Judge:
                 found = None
             if found:
                 hits.append(self._hit(entry, frame, now, subject, key or event.rep_id))
-            elif found is None:
+            elif found is None and is_first:
                 self.counts["na", entry.rule_set.name, entry.rule.rule.id] += 1
         return hits
 
     def _hit(self, entry: _Entry, frame: Frame, now: datetime, subject: SubjectKind, key: str) -> Hit:
         rule, event = entry.rule.rule, frame.event
-        self.counts["hit", entry.rule_set.name, rule.id] += 1
         start = period_start(rule.once_per, frame.day)
         alert_id = identity_of(rule.id, subject, key, event, start)
         status = self._status(entry, subject, key, frame.day, alert_id)
@@ -260,7 +269,7 @@ class Judge:
             title=rule.title,
             severity=rule.severity,
             colour=rule.colour,
-            message={"zh": verdict.sentences["zh"], "en": verdict.sentences["en"]},
+            message={name: _shortened(sentence, _SENTENCE) for name, sentence in verdict.sentences.items()},
             subject_kind=hit.subject_kind,
             subject_id=hit.subject_id,
             rep_id=event.rep_id,
@@ -290,6 +299,21 @@ def _entries(book: RuleBook) -> dict[tuple[str, str], tuple[_Entry, ...]]:
                     entry = _Entry(rule_set, rule, course, place, rule_set is book.live)
                     found.setdefault((place.subject, kind), []).append(entry)
     return {where: tuple(entries) for where, entries in found.items()}
+
+
+def _travels(entries: Mapping[tuple[str, str], Sequence[_Entry]], past: Past) -> dict[str, tuple[Place, ...]]:
+    """By kind of event, at whom rules look at it besides the representative.
+
+    Where a rule looks back on it, that is at all whose past it belongs to, wherever it is judged itself.
+    """
+    found: dict[str, dict[Place, None]] = {}
+    for subject in CONCERNED:
+        for kind in EVENT_MODELS:
+            places = [entry.place for entry in entries.get((subject, kind), ())]
+            if past.wants(kind, subject):
+                places = whole_past(kind, subject)
+            found.setdefault(kind, {}).update(dict.fromkeys(places))
+    return {kind: tuple(places) for kind, places in found.items() if places}
 
 
 def period_start(once_per: str, day: date) -> date | None:
@@ -323,15 +347,25 @@ def mark_of(alert_id: str) -> int:
 
 
 def _explained(explanation: Explanation | None, time: CompanyTime) -> ExplainedValue | None:
-    return None if explanation is None else _tree(explanation, time)
+    return None if explanation is None else _tree(explanation, _uppermost(explanation), time)
 
 
-def _tree(explanation: Explanation, time: CompanyTime) -> ExplainedValue:
-    value = None if explanation.value is None else _shortened(written(explanation.value, "en", time))
-    parts = tuple(_tree(part, time) for part in explanation.parts)
-    return ExplainedValue(text=_shortened(explanation.text), value=value, parts=parts)
+def _uppermost(explanation: Explanation) -> set[int]:
+    """The parts of a tree that are shown, level by level: loops in loops make thousands of them."""
+    found = [explanation]
+    for part in found:
+        if len(found) >= _PARTS:
+            break
+        found += part.parts
+    return {id(part) for part in found[:_PARTS]}
 
 
-def _shortened(text: str) -> str:
-    """A text that fits: one note may stand at every level of a tree, and a message holds a megabyte."""
-    return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
+def _tree(explanation: Explanation, shown: set[int], time: CompanyTime) -> ExplainedValue:
+    value = None if explanation.value is None else _shortened(written(explanation.value, "en", time), _SHOWN)
+    parts = tuple(_tree(part, shown, time) for part in explanation.parts if id(part) in shown)
+    return ExplainedValue(text=_shortened(explanation.text, _SHOWN), value=value, parts=parts)
+
+
+def _shortened(text: str, most: int) -> str:
+    """A text that fits: one note may stand at every level of a tree."""
+    return text if len(text) <= most else text[: most - 1] + "…"

@@ -20,12 +20,14 @@ class Kind:
         item: kind of the items of a list.
         model: class of a record.
         choices: the only texts there are, where the field has a fixed set.
+        is_folded: whether its texts are kept without case and width.
     """
 
     name: str
     item: "Kind | None" = None
     model: type[Model] | None = None
     choices: frozenset[str] | None = field(default=None, compare=False)
+    is_folded: bool = field(default=False, compare=False)
 
     def __str__(self) -> str:
         """As messages call it."""

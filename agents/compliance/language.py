@@ -221,7 +221,7 @@ class _Reader:
             raise self._source.error(
                 part, f"only a number or a length of time has a sign, {made.text} is a {made.kind}"
             )
-        return arithmetic.opposite(made)
+        return self._with_value(part, arithmetic.opposite(made))
 
     def _read_ifexp(self, part: ast.IfExp) -> Node:
         condition, chosen, otherwise = self._truth(part.test), self.read(part.body), self.read(part.orelse)
@@ -238,11 +238,12 @@ class _Reader:
         left, right = self.read(part.left), self.read(part.right)
         if (why := arithmetic.refusal(sign, left, right)) is not None:
             raise self._source.error(part, why)
-        made = arithmetic.combined(sign, left, right)
+        return self._with_value(part, arithmetic.combined(sign, left, right))
+
+    def _with_value(self, part: ast.expr, made: Node) -> Node:
         if made.is_constant and made.value is None:
-            raise self._source.error(
-                part, f"{self._source.text(part)} has no value: it divides by zero or is too large"
-            )
+            msg = f"{self._source.text(part)} has no value: it divides by zero or is too large"
+            raise self._source.error(part, msg)
         return made
 
     def _read_compare(self, part: ast.Compare) -> Node:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from agents.compliance.errors import RuleError
 from agents.compliance.nodes import Node
 from schemas.base import Model
+from schemas.events import EVENT_MODELS
 
 #: Name of a professional the event names, whoever that is; rules that use it are judged once for each.
 PERSON = "person"
@@ -58,6 +59,19 @@ def subjects_of(event: Any, place: Place) -> tuple[str, ...]:
         return ()  # a vendor or a department has no past of a professional
     key = fields.get(place.field)
     return () if key is None else (key,)
+
+
+def whole_past(kind: str, subject: str) -> list[Place]:
+    """Whose pasts events of a kind belong to: of professionals all the event names, of institutions its own.
+
+    >>> whole_past("activity", "hcp"), whole_past("visit", "hcp"), whole_past("sale", "hcp")
+    ([Place(subject='hcp', field='person')], [Place(subject='hcp', field='hcp_id')], [])
+    """
+    fields = EVENT_MODELS[kind].model_fields
+    if subject == "institution":
+        return [Place(subject, field) for field in FIELDS[subject] if field in fields]
+    naming = _NAMING & fields.keys()
+    return [Place(subject, "hcp_id" if naming == {"hcp_id"} else PERSON)] if naming else []
 
 
 def walk(root: Node) -> Iterator[Node]:

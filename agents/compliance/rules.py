@@ -36,6 +36,9 @@ HIT: Outcome = "hit"
 MISS: Outcome = "miss"
 NOT_APPLICABLE: Outcome = "not_applicable"
 LANGUAGES: tuple[Language, ...] = ("zh", "en")
+#: Steps an explanation may take: a value is worked out again at every level above it. They hold a worker up for half a
+#: second at the most; a hit beyond is told without its reasons.
+_EXPLAINING = 20 * STEPS
 _BRACES = re.compile(r"\{([^{}]*)\}")
 _WORD = re.compile(r"[A-Za-z_]\w*")
 
@@ -184,11 +187,12 @@ class CompiledRule:
         node = self._nodes.get(frame.event.kind_name)
         if node is None:
             return Verdict(outcome, None, {}, ())
-        frame.left = STEPS * 100  # a value is worked out again at every level above it
+        frame.left = _EXPLAINING
         try:
             explanation = explain(node, frame)
-        except ExhaustedError:
-            return Verdict(outcome, None, {}, (f"more than {STEPS} things to look at",))
+        except ExhaustedError:  # parts that decided nothing may be without end: a hit is told without its reasons
+            why = () if outcome == HIT else (f"more than {STEPS} things to look at",)
+            return Verdict(outcome, None, self._sentences(frame) if outcome == HIT else {}, why)
         # a rule for certain roles does not apply to a representative nobody knows
         without = tuple(missing(explanation)) or ("rep",) if outcome == NOT_APPLICABLE else ()
         return Verdict(outcome, explanation, self._sentences(frame) if outcome == HIT else {}, without)

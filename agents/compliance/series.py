@@ -6,7 +6,7 @@ from operator import attrgetter
 from typing import Any
 
 from agents.compliance.kinds import Kind, list_of
-from agents.compliance.nodes import Explanation, Frame, Node, Run, explain, node
+from agents.compliance.nodes import Explanation, Frame, Node, Run, explain, item_bit, node
 from agents.compliance.selections import (
     SLOTS,
     Answer,
@@ -49,7 +49,12 @@ def each(depth: int, source: Node, kept: Node | None, element: Node, *, is_item:
     account = _account(SLOTS[depth], source, kept, element)
     made = None if is_item else straight(element)
     run = (_outer if depth == 0 else _inner(SLOTS[depth]))(source.run, straight(kept) if kept else None, made)
-    return node(list_of(element.kind), run, parts, account, op="each")
+    return _closed(node(list_of(element.kind), run, parts, account, op="each"), depth)
+
+
+def _closed(made: Node, depth: int) -> Node:
+    """A loop as what stands around it sees it: its own item is nothing it hangs on."""
+    return replace(made, reads=made.reads & ~item_bit(depth))
 
 
 def _each_past(loop: Loop, look: Look, fields: tuple[str, ...] | None = None) -> Node:
@@ -71,7 +76,7 @@ def _each_past(loop: Loop, look: Look, fields: tuple[str, ...] | None = None) ->
     account = _account_of_past(SLOTS[depth], (source, found), (kept, parts.rest), element)
     made = node(list_of(element.kind), run, [part for part in (source, kept, element) if part is not None], account)
     inside = [part.selections for part in (parts.rest, element) if part is not None]
-    return replace(made, selections=frozenset({query.selection}).union(*inside), loop=loop)
+    return replace(_closed(made, depth), selections=frozenset({query.selection}).union(*inside), loop=loop)
 
 
 def narrowed(argument: Node, *fields: str) -> Node:

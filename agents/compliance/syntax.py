@@ -36,7 +36,7 @@ class Source:
         self._check_tree()
 
     def _parsed(self, text: str) -> ast.expr:
-        if not text.strip():
+        if not any(_without_remark(line).strip() for line in self.lines):
             msg = "the expression is empty: write what must hold, for example amount > 300"
             raise RuleError(msg, 1, 1)
         try:

@@ -9,10 +9,10 @@ from string import Formatter
 from typing import Any, Literal
 
 from agents.compliance.arithmetic import EXACT
-from agents.compliance.errors import RuleError
+from agents.compliance.errors import ExhaustedError, RuleError
 from agents.compliance.keeping import Kept
 from agents.compliance.language import compile_expression
-from agents.compliance.nodes import Frame, Node
+from agents.compliance.nodes import STEPS, Frame, Node
 from agents.compliance.scope import Scope
 from agents.progress.calendar import CompanyTime
 from schemas.base import Model, Position
@@ -70,7 +70,12 @@ class Template:
         )
 
     def _said(self, frame: Frame, part: Node, english: Node | None, spec: str) -> str:
-        value = (english.run(frame) if english is not None else None) or part.run(frame)
+        """A value in its words; where there is too much to look at, as one that is missing."""
+        frame.left = STEPS
+        try:
+            value = (english.run(frame) if english is not None else None) or part.run(frame)
+        except ExhaustedError:
+            value = None
         if self._language == "en" and isinstance(value, Model):
             return named(value, in_english=True)
         return written(value, self._language, frame.world.time, spec)
@@ -166,6 +171,14 @@ def _length(value: timedelta, language: Language) -> str:
     return sign + (" ".join(found[:2]) or ("0 秒" if language == "zh" else "0 seconds"))
 
 
+def _local(moment: datetime, time_: CompanyTime) -> datetime:
+    """A moment in company time; as it is at the end of the calendar, where that would be a day that does not exist."""
+    try:
+        return moment.astimezone(time_.zone)
+    except OverflowError:
+        return moment
+
+
 def _listed(values: Any, language: Language, time_: CompanyTime) -> str:
     shown = [written(value, language, time_) for value in list(values)[:_SHOWN]]
     more = len(values) - len(shown)
@@ -185,7 +198,7 @@ _WRITERS: tuple[tuple[Any, _Writer], ...] = (
     (bool, lambda value, language, *_: _WORDS[language][value]),
     (int | Decimal, lambda value, _language, _time, spec: _number(value, spec)),
     (timedelta, lambda value, language, *_: _length(value, language)),
-    (datetime, lambda value, _language, time_, _spec: f"{value.astimezone(time_.zone):%Y-%m-%d %H:%M}"),
+    (datetime, lambda value, _language, time_, _spec: f"{_local(value, time_):%Y-%m-%d %H:%M}"),
     (date, lambda value, *_: f"{value:%Y-%m-%d}"),
     (time, lambda value, *_: f"{value:%H:%M}"),
     (Model, lambda value, *_: named(value)),

@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol
 
 from agents.compliance.arithmetic import EXACT
+from agents.compliance.places import professionals
 from agents.compliance.selections import Slots
 from agents.intake.directory import Directory, Timeline
 from agents.progress.calendar import CompanyTime
@@ -124,24 +125,17 @@ class MemoryHistory:
 
 
 def subjects(event: Any) -> Iterator[tuple[str, str]]:
-    """Whose past an event belongs to: the representative's, every professional's and every institution's it names.
+    """Whose past an event belongs to: the representative's, every professional's it names, and the institution's.
 
     A professional is concerned by being visited, asked, paid or among the attendees.
     """
     fields = event.__dict__  # asking a model for a field it does not have takes a microsecond
-    rep = fields.get("rep_id")
+    rep, institution = fields.get("rep_id"), fields.get("institution_id")
     if rep is not None:
         yield "rep", rep
-    attendees = fields.get("attendees", ())
-    payee = fields.get("payee_kind")
-    hcps = [fields.get("hcp_id"), *[person.hcp_id for person in attendees]]
-    places = [fields.get("institution_id"), *[person.institution_id for person in attendees]]
-    if payee == "hcp":
-        hcps.append(event.payee_id)
-    elif payee == "institution":
-        places.append(event.payee_id)
-    for subject, keys in (("hcp", hcps), ("institution", places)):
-        yield from ((subject, key) for key in dict.fromkeys(keys) if key is not None)
+    yield from (("hcp", key) for key in professionals(event))
+    if institution is not None:
+        yield "institution", institution
 
 
 class References:

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 from urllib.parse import unquote
 
-from agents.compliance.folding import fold
+from agents.compliance.folding import fold, fold_once
 from agents.compliance.patterns import parse
 from agents.compliance.searching import Searcher
 from schemas.intake_policy import CountingRule, CountingWords
@@ -267,8 +267,7 @@ def normal(text: str) -> str:
     """
     if not text.isascii():
         text = "".join(one for one in text if one.isalnum() or unicodedata.category(one) not in _INVISIBLE)
-    folded = fold(text)
-    lines = (_BLANKS.sub(" ", line) for line in folded.splitlines())
+    lines = (_BLANKS.sub(" ", line) for line in fold_once(text).splitlines())
     tight = "\n".join(_BESIDE_HAN.sub("", _ABBREVIATED.sub(r"\1 ", line)) for line in lines)
     return _SPELLED_OUT.sub(lambda found: found[0].replace(" ", ""), tight)
 

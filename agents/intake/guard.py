@@ -29,6 +29,8 @@ _NUL_SHARE = 4
 _MOST_HARMLESS, _SHORT = 5_000, 100
 #: Identifiers that are not called so.
 _OTHER_IDS = frozenset({"source", "version", "currency"})
+#: Ends of the names of fields that say what somebody is.
+_KINDS = ("kind", "type", "role")
 _UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 
@@ -139,7 +141,9 @@ class Guard:
         return None
 
     def _is_about(self, key: str, value: Any) -> bool:
-        """Whether a field names a professional."""
+        """Whether a field names a professional, or says that one is paid: `payee_kind: hcp`."""
+        if isinstance(value, str) and key.lower().endswith(_KINDS) and self._professional(value):
+            return True
         return self._professional(key) and value not in (None, "", [], {}, False)
 
     def _in_fields(self, entries: "list[_Entry]") -> bool:

@@ -7,6 +7,7 @@ is taken. What it hits is told at once, unless the same events in another order 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from itertools import islice
 from typing import Any, NamedTuple
 
 from agents.compliance.judge import Hit, Judge, Surroundings, mark_of
@@ -109,6 +110,7 @@ class Judging:
         late: subjects that got an event from before others that were judged already since the last checkpoint, and the
             moment of the earliest.
         waiting: the same from before that checkpoint: their events are in ClickHouse and can be judged again.
+        in_hand: of those that wait, the ones whose stored events are being read for that.
     """
 
     def __init__(self, surroundings: Surroundings, seen: Seen) -> None:
@@ -123,6 +125,7 @@ class Judging:
         self.newest: dict[Whose, int] = {}
         self.late: dict[Whose, int] = {}
         self.waiting: dict[Whose, int] = {}
+        self.in_hand: set[Whose] = set()
         self.journeys = Journeys()
         self.finding = Finding()
         self.telling = Telling()
@@ -199,7 +202,10 @@ class Judging:
         """Judge a touch and put it into the past of whom it concerns."""
         touch = row.touch
         if not touch.is_past:
-            self._note(self.judge.judge(touch.event, now, touch.subject, touch.key), at_once=True)
+            hits = self.judge.judge(touch.event, now, touch.subject, touch.key)
+            self._note([hit for hit in hits if hit.is_settled], at_once=True)
+            if not all(hit.is_settled for hit in hits):
+                self._note_late((touch.subject, touch.key), CompanyTime.microseconds(touch.event.occurred_at) - 1)
         self._remember_event(touch.event, touch.subject, touch.key)
         self.finding.touches.append(row)
 
@@ -235,6 +241,7 @@ class Judging:
     def _note(self, hits: list[Hit], *, at_once: bool) -> None:
         self.finding.hits += hits
         for hit in hits:
+            self.judge.note(hit)
             self._remember(hit.hit_mark)
             if hit.alert is None:
                 continue
@@ -251,6 +258,16 @@ class Judging:
         """Those of stored events that the shard has taken; others belong to a checkpoint that never stood."""
         return [item for item in items if self._is_known(_identity(*item))]
 
+    def begin_again(self, most: int) -> dict[Whose, int]:
+        """Whose events are to be judged again now; until `judge_again` their stored events are read.
+
+        Args:
+            most: subjects at once.
+        """
+        late = dict(islice(self.waiting.items(), most))
+        self.in_hand = set(late)
+        return late
+
     def judge_again(self, items: Iterable[Item], done: Mapping[Whose, int], now: datetime) -> None:
         """Judge events by a past that grew before them.
 
@@ -261,7 +278,7 @@ class Judging:
         """
         for event, subject, key in items:
             self._note(self.judge.judge_again(event, now, subject, key), at_once=False)
-        for whose in done:
+        for whose in self.in_hand.intersection(done):  # another goes on waiting: a checkpoint came in between
             self.waiting.pop(whose, None)
 
     def told(self) -> Telling:
@@ -273,7 +290,7 @@ class Judging:
         """Go on counting, telling and writing where another left off."""
         self.judge.counts = before.judge.counts
         self.journeys = before.journeys
-        self.late, self.waiting = before.late, before.waiting
+        self.late, self.waiting, self.in_hand = before.late, before.waiting, before.in_hand
         self.finding, self.telling, self.marks = before.finding, before.telling, before.marks
         self.halted = before.halted
 
@@ -285,6 +302,7 @@ class Judging:
         """What the next checkpoint writes, and the alerts it remembers; both are forgotten here."""
         for whose, moment in self.late.items():
             self.waiting[whose] = min(moment, self.waiting.get(whose, moment))
+            self.in_hand.discard(whose)
         self.late = {}
         finding, self.finding = self.finding, Finding()
         marks, self.marks = self.marks, []

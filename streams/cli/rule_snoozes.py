@@ -51,6 +51,7 @@ def snooze(
             author=author or policies.login(),
             reason=reason,
             today=_today(settings),
+            time=CompanyTime(settings.time_zone),
         )
     announce(settings, change)
     say(change, f"{rule_id} is silent about {subject_kind} {subject_id} until {last}", as_json=as_json)

@@ -110,7 +110,7 @@ def take_snapshot(owned: OwnedShard, stamp: int, now: datetime) -> Snapshot:
     own = [*finding.own, *set_aside(shard, halted)]
     messages += messages_of(shard.judging.told(), [*finding.alerts, *own])
     new_held, gone = held_fields(owned.shard.held, owned.held_before, everything=owned.replace)
-    check_ins = check_in_fields(shard.judging.journeys)
+    check_ins, old_check_ins = check_in_fields(shard.judging.journeys, now, everything=owned.replace)
     late = late_fields(shard.judging, None if owned.replace else owned.waited)
     owned.waited = dict(shard.judging.waiting)
     cells = changed_rows(shard.progress) + rolling
@@ -128,7 +128,7 @@ def take_snapshot(owned: OwnedShard, stamp: int, now: datetime) -> Snapshot:
         meta=_meta(owned, stamp),
         follows=owned.stamp,
         fields=changed_fields(shard.progress) | new_held | lights.fields | check_ins | late,
-        dropped=[*dropped_fields(shard.progress), *gone],
+        dropped=[*dropped_fields(shard.progress), *gone, *old_check_ins],
         seen=pack([*output.seen, *marks]),
         replace=owned.replace,
         lights=current(lights.readings),
@@ -355,7 +355,8 @@ def needs_checkpoint(owned: OwnedShard, now: datetime) -> bool:
     """Whether a shard changed, or time alone changes its rolling windows."""
     progress = owned.shard.progress
     changed = progress.changed_slots or progress.changed_members or progress.changed_reports or progress.stale_windows
-    return bool(owned.shard.moved or owned.replace or changed or owned.rolling.moved_on(now) or owned.lights.due(now))
+    timed = owned.rolling.moved_on(now) or owned.lights.due(now) or owned.shard.judging.journeys.is_due(now)
+    return bool(owned.shard.moved or owned.replace or changed or timed)
 
 
 def _joined(snapshots: Iterable[Snapshot]) -> Block:

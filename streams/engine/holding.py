@@ -8,7 +8,6 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from itertools import islice
 
 import structlog
 from aiokafka.errors import KafkaError
@@ -212,7 +211,7 @@ class Holding:
         Raises:
             UnavailableError: ClickHouse does not answer.
         """
-        late = dict(islice(owned.shard.judging.waiting.items(), most))
+        late = owned.shard.judging.begin_again(most)
         found = await asyncio.to_thread(self._opener.to_judge_again, owned, late)
         async with self.standstill:
             if self.get(owned.shard.number) is owned:

@@ -72,10 +72,20 @@ def restore_counts(judge: Judge, meta: Mapping[str, str]) -> None:
             judge.counts["hit", *rule], judge.counts["na", *rule] = int(hits), int(missing)
 
 
-def check_in_fields(journeys: Journeys) -> dict[str, bytes]:
-    """The check-ins of representatives that changed; they are forgotten as changed."""
-    changed, journeys.changed = journeys.changed, set()
-    return {check_in_name(rep_id): orjson.dumps([list(one) for one in journeys.of(rep_id)]) for rep_id in changed}
+def check_in_fields(journeys: Journeys, now: datetime, *, everything: bool) -> tuple[dict[str, bytes], list[str]]:
+    """Fields of check-ins that changed, and names of those that are a day old; both are forgotten as that.
+
+    Args:
+        journeys: the check-ins.
+        now: moment of the checkpoint.
+        everything: whether nothing of what was written before stands any more.
+    """
+    written, gone = journeys.settle(now, everything=everything)
+    until = journeys.kept_until
+    texts = {
+        check_in_name(rep_id): orjson.dumps([until[rep_id], *map(list, journeys.of(rep_id))]) for rep_id in written
+    }
+    return texts, [check_in_name(rep_id) for rep_id in gone]
 
 
 def check_in_name(rep_id: str) -> str:
@@ -87,7 +97,10 @@ def restore_check_ins(journeys: Journeys, fields: Mapping[str, bytes]) -> None:
     """Take the check-ins of a checkpoint."""
     for name, text in fields.items():
         if name.startswith(CHECK_IN_PREFIX):
-            journeys.take(orjson.loads(name)[1], (CheckIn(*item) for item in orjson.loads(text)))
+            until, *items = orjson.loads(text)
+            if isinstance(until, list):  # an earlier version did not write until when they are kept
+                until, items = None, [until, *items]
+            journeys.take(orjson.loads(name)[1], [CheckIn(*item) for item in items], until)
 
 
 def load_past(judging: Judging, seen: Seen, rows: StoredRows) -> int:
@@ -214,14 +227,21 @@ def judged_anew(shard: Shard, surroundings: Surroundings, rows: StoredRows) -> J
     return fresh
 
 
-def wants(judge: Judge) -> dict[str, tuple[str, SubjectKind]]:
-    """Events that travel to those they concern: kind and subject, by the name under which that is remembered."""
-    pairs = [(kind, subject) for kind in sorted(JUDGED) for subject in CONCERNED]
-    return {f"{kind}:{subject}": (kind, subject) for kind, subject in pairs if judge.sends(kind, subject)}
+def wants(judge: Judge) -> dict[str, tuple[str, SubjectKind, timedelta]]:
+    """Events that travel to those they concern, by the name under which that is remembered.
+
+    Returns:
+        Kind, subject, and how far back rules look there.
+    """
+    pairs = [(kind, subject) for kind in sorted(JUDGED) for subject in CONCERNED if judge.sends(kind, subject)]
+    return {
+        f"{kind}:{subject}": (kind, subject, judge.past.horizon(kind, subject) or timedelta(0))
+        for kind, subject in pairs
+    }
 
 
 def tell_past(shard: Shard, told_of: str, rows: StoredRows, *, is_lost: bool = False) -> str:
-    """Let stored events travel to those they concern where rules have come to look back on them.
+    """Let stored events travel to those they concern where rules have come to look back on them, or farther back.
 
     Args:
         shard: the shard of the representatives.
@@ -232,16 +252,30 @@ def tell_past(shard: Shard, told_of: str, rows: StoredRows, *, is_lost: bool = F
     Returns:
         What travels now.
     """
-    judge = shard.judging.judge
+    judge, told = shard.judging.judge, _told_of(told_of)
     wanted, lateness = wants(judge), judge.surroundings.lateness
-    for name in [name for name in wanted if is_lost or name not in told_of.split(",")]:
-        is_past = not is_lost or (bool(told_of) and name not in told_of.split(","))
-        kind, subject = wanted[name]
-        since = _since(rows, EVENT_TABLES[kind].table, (judge.past.horizon(kind, subject) or timedelta(0)) + lateness)
+    for name, (kind, subject, horizon) in wanted.items():
+        if not is_lost and told.get(name, -1) >= _whole_days(horizon):
+            continue
+        is_past = not is_lost or (bool(told) and name not in told)
+        since = _since(rows, EVENT_TABLES[kind].table, horizon + lateness)
         if since is None:
             continue
         for stored in _taken(rows.events(kind, since), _event_identity, shard.seen):
             keys = [key for of, key in judge.touched(stored.event) if of == subject]
             text = as_text(stored.event) if keys else b""
             shard.judging.telling.touches += [Touch(subject, key, stored.event, text, is_past) for key in keys]
-    return ",".join(wanted)
+    return ",".join(f"{name}:{_whole_days(horizon)}" for name, (_, _, horizon) in wanted.items())
+
+
+def _told_of(text: str) -> dict[str, int]:
+    """Days back to which stored events travelled, by kind and subject; -1 where that was not written down."""
+    found: dict[str, int] = {}
+    for name in filter(None, text.split(",")):
+        kind, subject, *days = name.split(":")
+        found[f"{kind}:{subject}"] = int(days[0]) if days else -1
+    return found
+
+
+def _whole_days(length: timedelta) -> int:
+    return -(-length // timedelta(days=1))

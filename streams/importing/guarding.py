@@ -38,7 +38,8 @@ class LetterGuard:
         """The letters as they may be stored, and those whose content must go to the quarantine.
 
         Raises:
-            PolicyError: the policy of the intake is wrong.
+            UsageError: the policy of the intake is wrong.
+            UnavailableError: ClickHouse does not answer.
         """
         kept, stopped = list[DeadLetter](), list[DeadLetter]()
         for letter in letters:

@@ -97,7 +97,7 @@ def _given(scene: Scene, site: str, who: str, amount: str, number: int) -> dict[
     return scene.activity(who, "sponsorship", amount, _NOON + 60 * number, **fields)
 
 
-_GRADES = ("R17-near", "R17", "R17-serious", "R17-gravest")
+_GRADES = ("R17-near", "R17-nearer", "R17", "R17-serious", "R17-gravest")
 
 
 def grades(scene: Scene) -> None:
@@ -107,7 +107,9 @@ def grades(scene: Scene) -> None:
     steps = (
         ("4999.99", ""),
         ("0.01", "R17-near"),
-        ("4999.99", "R17-near"),
+        ("2999.99", "R17-near"),
+        ("0.01", "R17-nearer"),
+        ("1999.99", "R17-nearer"),
         ("0.01", "R17"),
         ("489999.99", "R17"),
         ("0.01", "R17-serious"),

@@ -49,6 +49,7 @@ SUBJECT_FIELDS = {
     "R24-cap": ("hcp", "hcp_id"),
     "R25-often": ("hcp", "hcp_id"),
     "R17-near": ("institution", "institution_id"),
+    "R17-nearer": ("institution", "institution_id"),
     "R17": ("institution", "institution_id"),
     "R17-serious": ("institution", "institution_id"),
     "R17-gravest": ("institution", "institution_id"),

@@ -74,8 +74,11 @@ def test_what_one_submits_another_puts_into_force(database: Client, write: Calla
     assert rule_lifecycle.submit(database, folder, TIME, "Ann Li").name == "1"
     assert rule_books.load(database, TIME).live.rules == ()
     assert rule_books.newest_version(database) == 0, "a submission changes nothing workers judge with"
-    with pytest.raises(UsageError, match="submitted by Ann Li: somebody else must approve it"):
-        rule_lifecycle.approve(database, 1, TIME, "ann  LI")
+    for herself in ("ann  LI", "Ａｎｎ Li", "Ann\u200b Li"):
+        with pytest.raises(UsageError, match="submitted by Ann Li: somebody else must approve it"):
+            rule_lifecycle.approve(database, 1, TIME, herself)
+    with pytest.raises(UsageError, match="nobody is named as its author"):
+        rule_lifecycle.approve(database, 1, TIME, "\u200b")
     assert rule_lifecycle.approve(database, 1, TIME, "bob").version == 2
     book = rule_books.load(database, TIME)
     assert (book.version, book.live.version, most(book)) == (rule_books.newest_version(database), 1, 300)
@@ -183,6 +186,9 @@ def test_a_list_takes_ten_thousand_values_and_no_more(database: Client, write: C
     assert len(rule_books.load(database, TIME).lists["venues"]) == 10_000
     with pytest.raises(UsageError, match=r"10,001 values, and 10,000 is the most"):
         rule_lists.add(database, "venues", ["one more"], "ann", "more")
+    for wrong in (" ", "\u3000", "", "x" * 201):  # blanks are in nearly every text
+        with pytest.raises(UsageError, match="a value has 1 to 200 characters that are more than blanks"):
+            rule_lists.add(database, "venues", [wrong], "ann", "more")
     with pytest.raises(UsageError, match=r"venues does not have 'nowhere' and 1 more"):
         rule_lists.remove(database, "venues", ["nowhere", "never"], "ann", "gone")
     with pytest.raises(UsageError, match=r"no list wards in force: there is venues"):
@@ -192,25 +198,26 @@ def test_a_list_takes_ten_thousand_values_and_no_more(database: Client, write: C
 def test_snoozes_are_in_the_book_until_they_are_ended(database: Client, write: Callable[..., Path]) -> None:
     put_in_force(database, write())
 
-    def snooze(rule: str = "R12", kind: str = "hcp", until: date = date(2026, 4, 30), reason: str = "agreed") -> None:
-        snoozes.add(database, rule, kind, "H 1", until=until, author="ann", reason=reason, today=TODAY)
+    def snooze(rule: str = "R12", kind: str = "rep", until: date = date(2026, 4, 30), reason: str = "agreed") -> None:
+        snoozes.add(database, rule, kind, "R 1", until=until, author="ann", reason=reason, today=TODAY, time=TIME)
 
     snooze()
     snooze(until=date(2026, 5, 31))
-    assert rule_books.load(database, TIME).snoozes == (Snooze("R12", "hcp", "H 1", date(2026, 5, 31), "ann", "agreed"),)
+    assert rule_books.load(database, TIME).snoozes == (Snooze("R12", "rep", "R 1", date(2026, 5, 31), "ann", "agreed"),)
     assert snoozes.there_are(database, date(2026, 6, 1)) == []
-    snoozes.end(database, "R12", "hcp", "H 1", author="bob")
+    snoozes.end(database, "R12", "rep", "R 1", author="bob")
     assert rule_books.load(database, TIME).snoozes == ()
     for wrong, message in (
         ({"rule": "R99"}, "there is no rule R99 in force"),
         ({"kind": "dog"}, "dog is no kind of subject"),
+        ({"kind": "hcp"}, "alerts of R12 are about rep, so this would silence nothing"),
         ({"until": date(2026, 3, 3)}, "2026-03-03 lies behind"),
         ({"reason": " "}, "needs a reason"),
     ):
         with pytest.raises(UsageError, match=message):
             snooze(**wrong)
     with pytest.raises(UsageError, match="is not snoozed"):
-        snoozes.end(database, "R12", "hcp", "H 1", author="bob")
+        snoozes.end(database, "R12", "rep", "R 1", author="bob")
 
 
 def test_several_trials_run_beside_the_rules_in_force(
@@ -246,6 +253,24 @@ def test_several_trials_run_beside_the_rules_in_force(
             database, "fourth", write(RULES.replace('"venues"', '"wards"'), own.replace("KTV", "X")), TIME, "ann"
         )
     assert [shadow.name for shadow in rule_books.load(database, TIME).shadows] == ["wards"]
+
+
+def test_a_version_without_the_list_of_a_running_trial_is_not_approved(
+    database: Client, write: Callable[..., Path], tmp_path: Path
+) -> None:
+    """Workers could adopt neither."""
+    put_in_force(database, write())
+    draft = tmp_path / "draft.yaml"
+    draft.write_text(STRICTER, "utf-8")
+    rule_trials.start(database, "stricter", draft, TIME, "ann")
+    everywhere = RULES.replace(' and in_list("venues", venue)', "").replace("{venue: 食堂}", "{amount: 2}")
+    rule_lifecycle.submit(database, write(everywhere, "lists: []\n"), TIME, "ann")
+    with pytest.raises(UsageError, match=r"the trial stricter could not be judged .* there is no list 'venues'"):
+        rule_lifecycle.approve(database, 2, TIME, "bob")
+    assert rule_books.load(database, TIME).live.version == 1
+    rule_trials.stop(database, "stricter", "ann")
+    rule_lifecycle.approve(database, 2, TIME, "bob")
+    assert rule_books.load(database, TIME).live.version == 2
 
 
 def test_a_text_of_a_newer_program_is_refused_with_what_to_do(database: Client, write: Callable[..., Path]) -> None:

@@ -321,7 +321,7 @@ class SimulatedEngine:
     def judge_again(self, number: int) -> None:
         """Judge by what came late."""
         owned = self.owned[number]
-        late = dict(owned.shard.judging.waiting)
+        late = owned.shard.judging.begin_again(1_000)
         found = self.opener.to_judge_again(owned, late)
         owned.shard.judging.judge_again(owned.shard.judging.taken(found), late, self.now)
         owned.shard.moved = True

@@ -50,7 +50,7 @@ def test_every_rule_finds_what_was_planted_and_nothing_else() -> None:
 def test_breaches_are_planted_across_representatives() -> None:
     """Rules about a professional or a hospital hit events of one representative because of another's."""
     judge, labels = judged()
-    for rule in ("R15", "R17", "R17-near", "R18", "R23", "R24-cap", "R25-often"):
+    for rule in ("R15", "R17", "R17-near", "R17-nearer", "R18", "R23", "R24-cap", "R25-often"):
         hits = {label.subject_id for label in labels if label.rule == rule and label.expect == "hit"}
         about = [label for label in labels if label.rule == rule and label.subject_id in hits]
         assert len({label.rep_id for label in about}) > 1, rule

@@ -9,6 +9,7 @@ import pytest
 import yaml
 from rule_world import SHANGHAI
 
+from agents.compliance.folding import fold
 from agents.intake.counting import normal
 from agents.intake.decode import decode
 from agents.intake.guard import Guard
@@ -229,6 +230,18 @@ def spaced(text: str) -> str:
     return " ".join(text)
 
 
+PAID: dict[str, Any] = {"kind": "speaker_fee", "payee_id": "H1", "topic_text": "本月处方量约一百二十盒"}
+
+
+def test_a_professional_who_is_paid_is_named_by_the_event() -> None:
+    """As one who is visited or attends; what is paid to a vendor is about nobody."""
+    for payee_kind, is_stopped in (("hcp", True), ("vendor", False), ("institution", False)):
+        body = raw("activity", payee_kind=payee_kind, **PAID)
+        event = decode("activity", body, 1_000_000)
+        assert (guard().check(body) is not None) is is_stopped, payee_kind
+        assert (guard().check_event(event, body) is not None) is is_stopped, payee_kind
+
+
 SENTENCE = "陈医生本月开了120盒安脉平"
 DISGUISES = {
     "escapes": json.dumps(EVENTS["visit"] | {"feedback_text": SENTENCE}).encode(),
@@ -295,6 +308,15 @@ def test_what_is_told_of_it_carries_no_content() -> None:
 def test_hostile_payloads_are_looked_at_in_bounded_time() -> None:
     for body in (b"[" * 100_000, b'{"a":' * 50_000, "医生开".encode() * 60_000, b"0," * 200_000, b"1 a b c " * 40_000):
         guard().check(body)
+
+
+def test_long_payloads_are_not_remembered() -> None:
+    """Half a thousand refused messages of a megabyte would be a gigabyte that is never given back."""
+    own = guard()
+    fold.cache_clear()
+    for number in range(3):
+        own.check(f"{number}, 汉字 {'x' * 100_000}".encode())
+    assert fold.cache_info().currsize == 0
 
 
 def test_normal_texts() -> None:

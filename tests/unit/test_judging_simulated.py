@@ -22,6 +22,7 @@ from schemas.events import EVENT_MODELS
 from schemas.policy import KpiPolicy
 from schemas.reference import Hcp, Institution, Reference, Rep
 from schemas.rows import EVENT_TABLES
+from streams.engine.checkpoint import needs_checkpoint
 from streams.topics import ALERTS
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
@@ -208,6 +209,34 @@ def test_every_breach_is_told_once_whatever_happens(seed: int) -> None:
     assert settled[0] == settled[1]
 
 
+@pytest.mark.parametrize("moment", [50, 150])
+def test_what_comes_late_while_stored_events_are_read_goes_on_waiting(moment: int) -> None:
+    """Other rules and reference data bring a checkpoint in between, and what it wrote was not read."""
+    judging = SimulatedEngine(small_policy(), references(), [], 1, 1, rules=BOOK).owned[0].shard.judging
+    judging.waiting = {("rep", "R1"): 100, ("rep", "R2"): 100}
+    done = judging.begin_again(10)
+    judging.late = {("rep", "R1"): moment}
+    judging.settle()
+    judging.judge_again([], done, NOW)
+    assert judging.waiting == {("rep", "R1"): min(moment, 100)}
+    judging.judge_again([], judging.begin_again(10), NOW)
+    assert judging.waiting == {}
+
+
+def test_hits_are_counted_once_however_often_they_are_judged() -> None:
+    engine = SimulatedEngine(small_policy(), references(), messages(3), 3, 3, rules=BOOK)
+    engine.drain()
+    counts: dict[tuple[str, str], int] = defaultdict(int)
+    for owned in engine.owned.values():
+        for (what, *rule_of), number in owned.shard.judging.judge.counts.items():
+            counts[rule_of[0], rule_of[1]] += number if what == "hit" else 0
+    wanted: dict[tuple[str, str], int] = defaultdict(int)
+    for hit in engine.tableau.hits:
+        wanted[hit[0], hit[1]] += 1
+    assert len(wanted) == len(RULES) + 1
+    assert counts == wanted
+
+
 def test_what_an_event_broke_stands_beside_it_after_a_loss_too() -> None:
     engine = SimulatedEngine(small_policy(), references(), messages(1), 3, 1, rules=BOOK)
     engine.drain()
@@ -217,6 +246,45 @@ def test_what_an_event_broke_stands_beside_it_after_a_loss_too() -> None:
     stored = {key: dict(zip(names, row, strict=True)) for key, row in engine.tableau.events["visit"].items()}
     live = {hit[5] for hit in engine.tableau.hits if hit[:2] == (LIVE, "PLAIN")}
     assert {name for (_, name), row in stored.items() if "PLAIN" in row["breaches"]} == live
+
+
+def check_in(day: date) -> Message:
+    at = f"{day}T10:00:00+08:00"
+    visit = {"event_id": "V1", "source": "crm", "rep_id": "R1", "institution_id": "I1", "occurred_at": at}
+    position = {"latitude": 31.2, "longitude": 121.4}
+    return Message("visits", "R1", orjson.dumps(visit | {"check_in_at": at, "check_in": position}))
+
+
+def stored_positions(engine: SimulatedEngine) -> list[bytes]:
+    return [text for held in engine.store.shards.values() for text in held.fields.values() if b"121.4" in text]
+
+
+def test_check_ins_outlast_a_shard_that_is_computed_anew() -> None:
+    engine = SimulatedEngine(small_policy(), references(), [check_in(date(2026, 2, 24))], 1, 1, rules=BOOK)
+    engine.drain()
+    assert len(stored_positions(engine)) == 1
+    engine.adopt(references(), 2)
+    engine.drain()
+    assert len(stored_positions(engine)) == 1
+    engine.lose_worker(0)
+    assert [one.longitude for one in engine.owned[0].shard.judging.journeys.of("R1")] == [121.4]
+
+
+def test_check_ins_are_gone_a_day_after_the_last_came() -> None:
+    """Of somebody who checks in no more, too: a raw trace may not grow old (R26)."""
+    engine = SimulatedEngine(small_policy(), references(), [check_in(date(2026, 2, 24))], 1, 1, rules=BOOK)
+    engine.drain()
+    came = engine.now
+    engine.lose_worker(0)
+    engine.now = came + timedelta(hours=23)
+    assert not engine.owned[0].shard.judging.journeys.is_due(engine.now)
+    engine.drain()
+    assert len(stored_positions(engine)) == 1
+    engine.now = came + timedelta(hours=25)
+    assert needs_checkpoint(engine.owned[0], engine.now)
+    engine.drain()
+    assert stored_positions(engine) == []
+    assert engine.owned[0].shard.judging.journeys.of("R1") == []
 
 
 def counted(engine: SimulatedEngine) -> dict[str, int]:
@@ -269,3 +337,71 @@ def test_rules_that_come_later_know_what_was_before() -> None:
         wanted <= engine.tableau.hits.keys() <= whole.tableau.hits.keys()
     )  # an old one, where a new one came before it
     assert {hit[5] for hit in engine.tableau.hits if hit[1] == "PLAIN"} <= new
+
+
+FED = rule("FED", "visit", "count(activities(last(90 * days), hcp=hcp_id)) >= 1")
+CROWDED = rule("CROWDED", "activity", "count(visits(last(90 * days), institution=institution_id)) >= 2")
+PAID = rule("PAID", "activity", "count(activities(this_year, hcp=payee_id)) >= 1")
+FED_BEFORE = rule("FED", "visit", "count(activities(last(1 * days), hcp=hcp_id)) >= 1")
+
+
+def event(kind: str, name: str, day: date, **fields: Any) -> Message:
+    at = f"{day}T10:00:00+08:00"
+    content = {"event_id": name, "source": "crm", "rep_id": "R1", "institution_id": "I1", "occurred_at": at} | fields
+    content |= {"check_in_at": at} if kind == "visit" else {"kind": "meal", "amount": 1}
+    return Message(EVENT_MODELS[kind].topic, content["rep_id"], orjson.dumps(content))
+
+
+def book_of(*rules: Rule) -> RuleBook:
+    return RuleBook(1, RuleSet(LIVE, 1, tuple(map(compile_rule, rules))))
+
+
+#: A rule on events of one kind, and events before the one that hits: of another kind, or naming the person otherwise.
+ELSEWHERE = {
+    "another kind of a professional": (FED, [("activity", "A1", {"attendees": [{"hcp_id": "H1"}]})], {"hcp_id": "H1"}),
+    "another kind of an institution": (CROWDED, [("visit", "V1", {"rep_id": "R2"}), ("visit", "V2", {})], {}),
+    "named otherwise": (
+        PAID,
+        [("activity", "A1", {"rep_id": "R2", "attendees": [{"hcp_id": "H1"}]})],
+        {"payee_kind": "hcp", "payee_id": "H1"},
+    ),
+}
+
+
+@pytest.mark.parametrize("case", ELSEWHERE)
+def test_a_rule_sees_all_of_the_past_it_looks_back_on(case: str) -> None:
+    looking, before, last = ELSEWHERE[case]
+    day = NOW.date() - timedelta(days=9)
+    sent = [event(kind, name, day, **fields) for kind, name, fields in before]
+    sent.append(event(looking.scope.events[0], "LAST", day + timedelta(days=1), **last))
+    engine = SimulatedEngine(small_policy(), references(), sent, 3, 1, rules=book_of(looking))
+    engine.drain()
+    assert {(hit[1], hit[5]) for hit in engine.tableau.hits} == {(looking.id, "LAST")}
+
+
+def test_a_rule_on_a_professional_waits_for_events_of_another_kind() -> None:
+    """It asks for what is not there, and nobody knows which topic is read first."""
+    unfed = rule("UNFED", "visit", "count(activities(last(90 * days), hcp=hcp_id)) < 1")
+    day = NOW.date() - timedelta(days=9)
+    sent = [event("visit", name, day, hcp_id=hcp) for name, hcp in (("FED", "H1"), ("UNFED", "H2"))]
+    sent.append(event("activity", "A1", day - timedelta(days=1), attendees=[{"hcp_id": "H1"}]))
+    engine = SimulatedEngine(small_policy(), references(), sent, 3, 1, rules=book_of(unfed))
+    engine.drain()
+    assert {hit[5] for hit in engine.tableau.hits} == {"UNFED"}
+    assert {one.event_id for one in engine.tableau.alerts.values()} == {"UNFED"}
+
+
+def test_a_rule_that_comes_to_look_farther_back_gets_what_lies_there() -> None:
+    """Before, spending of the last day (and what may come late to it) travelled to professionals; then of 90 days."""
+    long_ago, day = NOW.date() - timedelta(days=80), NOW.date() - timedelta(days=3)
+    meal = event("activity", "A1", long_ago, attendees=[{"hcp_id": "H1"}])
+    other = event("activity", "A2", day, attendees=[{"hcp_id": "H2"}])
+    engine = SimulatedEngine(small_policy(), references(), [meal, other], 3, 1)
+    engine.drain()
+    for version, looking in enumerate((FED_BEFORE, FED), start=2):
+        engine.adopt_rules(RuleBook(version, RuleSet(LIVE, version, (compile_rule(looking),))))
+        engine.drain()
+    last = event("visit", "LAST", day + timedelta(days=1), hcp_id="H1")
+    engine.send(last.topic, last.key, last.value)
+    engine.drain()
+    assert {(hit[1], hit[5]) for hit in engine.tableau.hits} == {("FED", "LAST")}

@@ -1,6 +1,6 @@
 """R26: what is kept of a position, and what is not even looked at."""
 
-from datetime import date, time
+from datetime import UTC, date, time
 from typing import Any
 
 import pytest
@@ -103,6 +103,8 @@ def test_hours_are_those_of_the_policy() -> None:
     assert Locator(SHANGHAI, rule).locate(visit("2026-03-04T07:59:00+08:00"), directory()).withheld == "hours"
     with pytest.raises(ValueError, match="closes 08:00:00 does not lie after opens 09:00:00"):
         LocationRule(closes=time(8))
+    with pytest.raises(ValueError, match="times of day are company time"):
+        LocationRule(opens=time(9, tzinfo=UTC))
 
 
 @pytest.mark.parametrize(

@@ -270,3 +270,14 @@ def test_an_event_that_came_before_is_not_its_own_past() -> None:
     assert [one.explanation.parts[0].value for one in counted if one.explanation is not None] == [1, 19, 20]
     past.add(event_of("activity", event_id="v9"), "rep", "R1")  # nobody asks for activities
     assert len(_lines(past)) == 1
+
+
+def test_a_loop_over_the_past_holds_against_a_named_part_with_a_loop_of_its_own() -> None:
+    """Fields of sales are none of the visits they are held against."""
+    let = {"most": "max(s.amount for s in sales(today))"}
+    rule = rule_of("count(v for v in visits(today) if v.feedback_score > most) > 0", "visit", "{day}", **let)
+    past, memory = Past([rule]), MemoryHistory()
+    for one in (event_of("sale", amount=5), event_of("visit", event_id="v1", feedback_score=6)):
+        enter(past, memory, one)
+    for history in (past, memory):
+        assert rule.judge(Frame(event_of("visit"), World(world_of().references, history, SHANGHAI, {}))) == "hit"

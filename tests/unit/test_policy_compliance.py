@@ -1,14 +1,17 @@
 """`pulse policy check compliance` and `pulse policy test`: places of mistakes, versions, outcomes, explanations."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
+from agents.progress.calendar import CompanyTime
 from schemas.compliance import RuleFile
 from streams import compliance_policy, policies
 from streams.cli import run
 from streams.places import place_within
+from streams.policies import PolicyError
 
 ROOT = Path(__file__).parents[2]
 GOOD = """\
@@ -57,7 +60,7 @@ def test_right_rules_are_called_right(tmp_path: Path, capsys: pytest.CaptureFixt
 def test_the_pack_that_ships_is_right(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["policy", "check", "compliance", "--policies", str(ROOT / "policies"), "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert (found["rules"], found["mistakes"]) == (41, [])
+    assert (found["rules"], found["mistakes"]) == (42, [])
 
 
 @pytest.mark.parametrize(
@@ -114,7 +117,11 @@ def test_the_pack_that_ships_is_right(capsys: pytest.CaptureFixture[str]) -> Non
         ("when: |", "when: x\n    when: |", "when: |", "when stands twice: remove one"),
         ("owner: compliance", "ower: compliance", "compliance", "ower: Extra inputs are not permitted"),
         ("rules:", "rules: [", "- id", "no valid YAML"),
+        ("2026-01-01", "2026-02-30", "2026-02-30", "2026-02-30 is no value: day"),
+        ("{most: 300}", f"{{most: 1{'0' * 400}}}", "1000", "0 is no value: int too large"),
+        ("{most: 300}", f"{{most: 1{'0' * 5000}}}", "1000", "0 is no value: Exceeds the limit"),
     ],
+    ids=lambda value: value[:40],
 )
 def test_mistakes_are_told_with_their_place(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], old: str, new: str, where: str, says: str
@@ -148,6 +155,9 @@ def test_a_list_that_stands_twice_or_does_not_exist(tmp_path: Path, capsys: pyte
     assert run(["policy", "check", "compliance", "--policies", str(tmp_path)]) == 1
     written = capsys.readouterr().out
     assert "lists.yaml:5:9: lists.venues.id: venues stands twice: remove one" in written
+    folder(tmp_path, lists=LISTS.replace("[温泉]", '[温泉, " "]'))
+    assert run(["policy", "check", "compliance", "--policies", str(tmp_path)]) == 1
+    assert "lists.venues.values.1: a value of blanks is in nearly every text" in capsys.readouterr().out
     assert "money.yaml:16:17: R12.when: there is no list 'venus': there is venues" in written
 
 
@@ -242,3 +252,23 @@ def test_the_text_that_ships_is_what_its_schema_describes() -> None:
         if path.name not in {compliance_policy.LIST_FILE, compliance_policy.INTAKE_FILE}:
             found = policies.parse_as(RuleFile, path.read_text("utf-8"), path.name, "rules")
             assert {rule.colour for rule in found.rules} <= {"red", "amber", "yellow"}
+
+
+def test_what_cannot_be_followed_is_refused_at_once(tmp_path: Path) -> None:
+    """Nested without end, referring to itself, or growing out of itself tenfold at each step."""
+    grown = "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 12))
+    for text, says in (
+        (f"rules: {'[' * 3_000}{']' * 3_000}", "is nested too deeply: write it flatter"),
+        ("rules: &own [*own]", "rules"),
+        (f"a0: &a0 [x]\n{grown}rules: []", "a0: Extra inputs are not permitted"),
+    ):
+        with pytest.raises(PolicyError, match=says):
+            compliance_policy.parse({"x.yaml": text}, CompanyTime("Asia/Shanghai"))
+
+
+def test_a_rule_has_no_id_of_what_acts_at_the_intake(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Their alerts and cases could not be told apart."""
+    folder(tmp_path, GOOD.replace("id: R12", "id: R26"))
+    shutil.copy(ROOT / "policies" / "compliance" / "intake.yaml", tmp_path / "compliance")
+    assert run(["policy", "check", "compliance", "--policies", str(tmp_path)]) == 1
+    assert "money.yaml:7:9: rules.R26.id: R26 is the rule of intake.yaml" in capsys.readouterr().out

@@ -193,6 +193,8 @@ def test_the_private_key_is_its_owners_alone_and_never_replaced(keys: tuple[Path
     assert stat.S_IMODE(private.stat().st_mode) == 0o600
     with pytest.raises(UsageError, match="is there already"):
         quarantine.make_keys(tmp_path)
+    with pytest.raises(UsageError, match=r"quarantine\.pub is a file: name a folder"):
+        quarantine.make_keys(tmp_path / "quarantine.pub")
     assert quarantine.local_keys(tmp_path) == tmp_path / "quarantine.pub"
 
 

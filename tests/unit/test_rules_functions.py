@@ -158,6 +158,16 @@ def test_the_reps_role_is_that_of_the_day() -> None:
     assert value_of("rep.role", occurred_at="2026-05-31T15:59:59Z") == "filed_rep"
 
 
+@pytest.mark.parametrize("zone", ["SPA", "spa", "ＳＰＡ"])
+def test_a_text_is_in_a_named_list_in_any_case_and_width(zone: str) -> None:
+    """Named lists are kept without both."""
+    assert value_of('in_list("venues", zone)', zone=zone) is True
+    assert value_of('zone in named_list("venues")', zone=zone) is True
+    assert value_of('zone not in named_list("venues")', zone=zone) is False
+    listed = compiled('named_list("venues")')
+    assert compiled("zone in listed", listed=listed).run(frame_of(zone=zone)) is True
+
+
 def test_the_company_day_begins_at_midnight_in_shanghai() -> None:
     assert value_of('day == date("2026-03-05")', occurred_at="2026-03-04T16:00:00Z") is True
 
@@ -165,12 +175,13 @@ def test_the_company_day_begins_at_midnight_in_shanghai() -> None:
 @pytest.mark.parametrize(
     ("fields", "subject", "count"),
     [
-        ({"payee_kind": "institution", "payee_id": "I7"}, 'institution="I7"', 1),
+        ({"institution_id": "I7"}, 'institution="I7"', 1),
+        ({"payee_kind": "institution", "payee_id": "I7"}, 'institution="I7"', 0),
         ({"payee_kind": "vendor", "payee_id": "I7"}, 'institution="I7"', 0),
         ({"payee_kind": "vendor", "payee_id": "H7"}, 'hcp="H7"', 0),
         ({"payee_kind": "hcp", "payee_id": "H7"}, 'hcp="H7"', 1),
         ({"attendees": [{"hcp_id": "H7", "institution_id": "I7"}] * 2}, 'hcp="H7"', 1),
-        ({"attendees": [{"hcp_id": "H7", "institution_id": "I7"}] * 2}, 'institution="I7"', 1),
+        ({"attendees": [{"hcp_id": "H7", "institution_id": "I7"}] * 2}, 'institution="I7"', 0),
         ({"rep_id": "R7"}, 'institution="I1"', 1),
     ],
 )

@@ -6,7 +6,7 @@ from itertools import permutations, product
 from typing import Any
 
 import pytest
-from rule_world import compiled, event_of, frame_of, value_of
+from rule_world import compiled, event_of, frame_of, rule_of, value_of
 
 from agents.compliance.errors import ExhaustedError, RuleError
 from agents.compliance.language import compile_expression
@@ -77,6 +77,13 @@ def test_two_amounts_of_the_greatest_size_are_added_and_multiplied_exactly() -> 
         ("-headcount < 1", "activity", {"headcount": None}),
         ("1 if headcount > 1 else 2", "activity", {"headcount": None}),
         ("check_in_at + 90000000 * days > check_in_at", "visit", {}),
+        (
+            "time_of(check_in_at + 2912380 * days)",
+            "visit",
+            {"check_in_at": "2026-03-04T20:00:00Z", "check_out_at": None},
+        ),
+        ("-(amount * days)", "activity", {"amount": "999999999.9"}),
+        ("stddev([amount * amount * amount * x for x in [1, 2]])", "activity", {"amount": "9" * 26}),
         ('mean(a.hcp_id == "" and 1 > 2 for a in attendees if 1 > 2)', "activity", None),
     ],
 )
@@ -206,7 +213,9 @@ def _many(number: int) -> list[Any]:
         ('date("2025-02-30") < day', "visit", "1:6", "'2025-02-30' is no day"),
         ('matches(feedback_text, "(a")', "visit", "1:24", "pattern, character 3: a group is not closed"),
         ("quantile([v.feedback_score for v in visits(today)], 90) > 1", "visit", "1:53", "90 is no share"),
+        ("# nothing but a remark", "visit", "1:1", "the expression is empty: write what must hold"),
         ("1 / 0 > 1", "visit", "1:1", "1 / 0 has no value: it divides by zero"),
+        ("1 * days > -(1 * seconds / 2 + 999999999 * days)", "visit", "1:12", "has no value: it divides by zero"),
         ("any(v for v in visits(today))", "visit", "1:4", "the items are of kind record visit, not yes or no"),
         (
             "count_distinct(v for v in visits(today)) > 1",
@@ -298,6 +307,18 @@ def test_work_for_one_event_is_bounded() -> None:
     frame = frame_of("activity", _many(400))
     with pytest.raises(ExhaustedError):
         compiled(text, "activity").run(frame)
+
+
+def test_a_hit_is_told_even_where_what_did_not_decide_is_without_end() -> None:
+    """The second part is never looked at while judging: it takes more steps than there are."""
+    loops = "any(any(any(a.hcp_id == b.name and c.name == b.name for a in attendees) for b in attendees)"
+    told = "{kind} {pairs}"
+    pairs = "count([a.name for a in attendees if any(a.name == b.name for b in attendees)])"
+    rule = rule_of(f'kind == "meal" or {loops} for c in attendees)', "activity", told, pairs=pairs)
+    attendees = [{"hcp_id": f"H{number}", "name": f"N{number}"} for number in range(400)]
+    verdict = rule.verdict(frame_of("activity", attendees=attendees))
+    assert (verdict.outcome, verdict.explanation, verdict.missing) == ("hit", None, ())
+    assert verdict.sentences["en"] == "meal —"
 
 
 def test_the_explanation_is_the_evaluation() -> None:

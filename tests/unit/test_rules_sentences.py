@@ -55,6 +55,10 @@ def test_how_values_are_written(value: Any, spec: str, chinese: str, english: st
     assert (written(value, "zh", SHANGHAI, spec), written(value, "en", SHANGHAI, spec)) == (chinese, english)
 
 
+def test_a_moment_that_company_time_has_no_day_for_is_written_as_it_is() -> None:
+    assert written(datetime(9999, 12, 31, 20, tzinfo=UTC), "en", SHANGHAI) == "9999-12-31 20:00"
+
+
 def test_reasons_carry_no_coordinates() -> None:
     found = explain(compiled('farther_than(500) or distance_band() == "x"'), frame_of())
     assert "31.2" not in str(found)

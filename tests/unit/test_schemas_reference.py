@@ -54,6 +54,15 @@ def test_key_fields_exist_and_are_required(model: Any) -> None:
             },
             "less than or equal to 7",
         ),
+        (
+            Institution,
+            {
+                "institution_id": "i",
+                "name": "n",
+                "reception_windows": [{"weekdays": [3], "opens": "14:00+08:00", "closes": "17:00"}],
+            },
+            "times of day are company time: write 21:00 without an offset",
+        ),
         (CallPlan, {"rep_id": "r", "hcp_id": "h", "planned_calls": -1}, "greater than or equal to 0"),
         (Product, {"product_id": " p", "name": "n"}, "should match pattern"),
     ],

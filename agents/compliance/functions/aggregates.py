@@ -34,7 +34,12 @@ def _over(argument: Node, work: Callable[[list[Any]], Any]) -> Callable[[Frame],
 
     def run(frame: Frame) -> Any:
         values = get(frame)
-        return None if values is None else work([value for value in values if value is not None])
+        if values is None:
+            return None
+        try:
+            return work([value for value in values if value is not None])
+        except ArithmeticError:  # too large for any number
+            return None
 
     return run
 

@@ -1,6 +1,7 @@
 """Named lists, kept beside the rules in lists.yaml."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from agents.compliance.folding import fold
 from agents.compliance.functions.registry import building, constant_of
@@ -26,4 +27,4 @@ def in_list(arguments: Sequence[Node], _options: dict[str, Node]) -> Node:
 def named_list(arguments: Sequence[Node], _options: dict[str, Node]) -> Node:
     """Everything on a list."""
     name = str(constant_of(arguments[0], 0))
-    return node(list_of(TEXT), lambda frame: frame.world.lists.get(name), arguments)
+    return node(replace(list_of(TEXT), is_folded=True), lambda frame: frame.world.lists.get(name), arguments)

@@ -70,13 +70,19 @@ def function(name: str, *takes: Taken, gives: Kind, says: str, example: str) -> 
     return register
 
 
-def asking(name: str, *takes: Taken, gives: Kind, says: str, example: str) -> Callable[[Work], Work]:
-    """Register a function that is handed the frame first, for reference data, lists, time or steps."""
+def asking(
+    name: str, *takes: Taken, gives: Kind, says: str, example: str, cannot_fail: bool = False
+) -> Callable[[Work], Work]:
+    """Register a function that is handed the frame first, for reference data, lists, time or steps.
+
+    One that cannot fail, but for want of steps, is written into the rule's own function.
+    """
 
     def register(work: Work) -> Work:
         def build(arguments: Sequence[Node], _options: dict[str, Node]) -> Node:
             run = _strict_with_frame([part.run for part in arguments], work)
-            return node(gives, run, arguments, op=name, call=Call(work, takes_frame=True))
+            call = Call(work, takes_frame=True) if cannot_fail else None
+            return node(gives, run, arguments, op=name, call=call)
 
         FUNCTIONS[name] = Function(name, takes, gives, says, build, example)
         return work
@@ -132,7 +138,10 @@ def _strict_with_frame(runs: Sequence[Run], work: Work) -> Run:
             if (value := part(frame)) is None:
                 return None  # what stands behind, perhaps a look at the past, need not be known
             values.append(value)
-        return work(*values)
+        try:
+            return work(*values)
+        except OverflowError:  # a moment at the end of the calendar is another day elsewhere
+            return None
 
     return run
 

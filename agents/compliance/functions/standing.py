@@ -23,7 +23,7 @@ def filed(rep: Any, day: date) -> bool:
 
 @asking("registered", (TEXT,), (TEXT,), (DURATION,), gives=TRUTH,
         says="whether a representative registered at an institution within that length of time before the event",
-        example="registered(rep_id, institution_id, 365 * days)")  # fmt: skip
+        example="registered(rep_id, institution_id, 365 * days)", cannot_fail=True)  # fmt: skip
 def registered(frame: Frame, rep_id: str, institution_id: str, length: timedelta) -> bool:
     """Whether the last registration is young enough."""
     found = frame.world.references.registered_on(rep_id, institution_id, frame.day)
@@ -32,7 +32,7 @@ def registered(frame: Frame, rep_id: str, institution_id: str, length: timedelta
 
 @asking("label_valid", (TEXT,), (TEXT,), (DAY,), gives=TRUTH,
         says="whether an indication is on a product's label on a day; missing for an unknown product",
-        example="label_valid(d.product_id, d.indication, day)")  # fmt: skip
+        example="label_valid(d.product_id, d.indication, day)", cannot_fail=True)  # fmt: skip
 def label_valid(frame: Frame, product_id: str, indication: str, day: date) -> bool | None:
     """Whether a label names the indication, blanks around it aside."""
     return frame.world.references.is_on_label(product_id, indication, day)
@@ -41,7 +41,7 @@ def label_valid(frame: Frame, product_id: str, indication: str, day: date) -> bo
 @asking("material_approved", (TEXT,), (TEXT,), (DAY,), (TEXT,), gives=TRUTH,
         says="whether a version of a material is approved for an audience (hcp, patient, internal) on a day; "
         "a version nobody published is not",
-        example='material_approved(m.material_id, m.version, day, "hcp")')  # fmt: skip
+        example='material_approved(m.material_id, m.version, day, "hcp")', cannot_fail=True)  # fmt: skip
 def material_approved(frame: Frame, material_id: str, version: str, day: date, audience: str) -> bool:
     """Whether a material is approved, not expired, and meant for the audience."""
     row = frame.world.references.material(material_id, version, day)
