@@ -24,11 +24,14 @@ from typing import Any
 
 import orjson
 
+from agents.compliance.judge import CONCERNED, Judge, Surroundings
 from agents.compliance.nodes import Frame
 from agents.compliance.past import Past
 from agents.compliance.places import Place, subjects_of
-from agents.compliance.rules import CompiledRule
+from agents.compliance.rule_book import LIVE, RuleBook, RuleSet
+from agents.compliance.rules import HIT, CompiledRule
 from agents.compliance.world import MemoryHistory, References, World, subjects
+from agents.intake.decode import decode
 from agents.progress.calendar import CompanyTime
 from schemas.events import EVENT_MODELS
 from streams import compliance_policy
@@ -37,6 +40,7 @@ from streams.simulator.world import COMPANY_ZONE, Plan, Simulation
 
 ROUNDS = 5
 MOST_REPS, MOST_DAYS = 500, 400
+MOST_BYTES = 1_000_000
 _EVAL_NAMES: dict[str, Any] = {
     "minutes": timedelta(minutes=1),
     "present": lambda value: value is not None and value not in ("", ()),
@@ -77,56 +81,82 @@ def by_rule(pack: Pack, events: list[Any], world: World, past: MemoryHistory) ->
 
 
 class Panel:
-    """All rules, each judged for whom it is about: the representative, professionals, institutions."""
+    """All rules over whole events, each judged for whom it is about: representatives, professionals, institutions."""
 
-    def __init__(self, pack: Pack) -> None:
-        self._judges: dict[tuple[str, str], list[tuple[Place, Callable[[Frame], Any]]]] = defaultdict(list)
+    def __init__(self, pack: Pack, world: World) -> None:
+        self._world = world
+        self._judges: dict[tuple[str, str], list[tuple[str, Place, Callable[[Frame], Any]]]] = defaultdict(list)
         for entry in pack.entries:
             for kind in entry.rule.scope.events:
                 place = entry.compiled.place(kind)
-                self._judges[place.subject, kind].append((place, entry.compiled.judge))
+                self._judges[place.subject, kind].append((entry.rule.id, place, entry.compiled.judge))
 
-    def of_rep(self, event: Any, world: World) -> list[Any]:
-        """What the rules say that look back on the representative, or on nobody."""
-        frame = Frame(event, world)
-        return [judge(frame) for _, judge in self._judges["rep", event.kind_name]]
+    def of_rep(self, event: Any) -> list[str]:
+        """Rules that hit which look back on the representative, or on nobody."""
+        frame = Frame(event, self._world)
+        return [rule_id for rule_id, _, judge in self._judges["rep", event.kind_name] if judge(frame) == HIT]
 
-    def of_others(self, event: Any, world: World) -> list[Any]:
-        """What those say that look back on others, as their shards would: a frame for each of them."""
+    def of_others(self, event: Any) -> list[str]:
+        """Those that look back on others, as their shards would: a frame for each of them."""
         found = []
-        for subject in ("hcp", "institution"):
+        for subject in CONCERNED:
             judges = self._judges.get((subject, event.kind_name), ())
-            for key in dict.fromkeys(key for place, _ in judges for key in subjects_of(event, place)):
-                frame = Frame(event, world)
-                frame.person = key
-                found += [judge(frame) for place, judge in judges if key in subjects_of(event, place)]
+            for key in dict.fromkeys(key for _, place, _ in judges for key in subjects_of(event, place)):
+                frame = Frame(event, self._world)
+                frame.person = key if subject == "hcp" else None
+                found += [
+                    rule_id
+                    for rule_id, place, judge in judges
+                    if key in subjects_of(event, place) and judge(frame) == HIT
+                ]
         return found
+
+
+class Bench:
+    """All rules as a shard judges them, on trial: what an alert takes is no cost of the rules."""
+
+    def __init__(self, pack: Pack, references: References, company_time: CompanyTime) -> None:
+        rules = RuleSet("all", 1, tuple(entry.compiled for entry in pack.entries))
+        book = RuleBook(1, RuleSet(LIVE, 0, ()), (rules,), pack.lists)
+        self.judge = Judge(Surroundings(book, references, references.directory, company_time), lambda _mark: False)
+        self._now = datetime.now(company_time.zone)
+
+    def of_rep(self, event: Any) -> list[str]:
+        """Rules that hit which look back on the representative, or on nobody."""
+        return [hit.rule.rule.id for hit in self.judge.judge(event, self._now)]
+
+    def of_others(self, event: Any) -> list[str]:
+        """Those that look back on others."""
+        hits = [self.judge.judge(event, self._now, *whose) for whose in self.judge.touched(event)]
+        return [hit.rule.rule.id for found in hits for hit in found]
 
 
 #: Seconds for each event: rules about the representative, rules about others, and what it takes to remember the event.
 Spent = list[tuple[float, float, float]]
 
 
-def by_event(panel: Panel, events: list[Any], world: World, add: Callable[[Any], None]) -> tuple[Spent, list[Any]]:
-    """What each event costs, all rules together, and what they said."""
+def by_event(bench: Panel | Bench, events: list[Any], add: Callable[[Any], None]) -> tuple[Spent, list[Any]]:
+    """What each event costs, all rules together, and what hit; each is read from JSON right before, as in a shard."""
     spent, said, clock = Spent(), list[Any](), time.thread_time
-    for event in events:
+    for before in events:
+        event = decode(before.kind_name, before.model_dump_json(exclude_defaults=True).encode(), MOST_BYTES)
         began = clock()
-        own = panel.of_rep(event, world)
+        own = bench.of_rep(event)
         judged = clock()
-        others = panel.of_others(event, world)
+        others = bench.of_others(event)
         told = clock()
         add(event)
         spent.append((judged - began, told - judged, clock() - told))
-        said.append((own, others))
+        said.append((sorted(own), sorted(others)))
     return spent, said
 
 
-def beside_memory(pack: Pack, events: list[Any], worlds: tuple[World, World], adds: tuple[Any, Any]) -> None:
+def beside_memory(bench: Bench, panel: Panel, events: list[Any], memory_of: MemoryHistory) -> None:
     """Print what all rules cost over the compact past and over whole events, after a warm-up of half the events."""
-    panel, warm = Panel(pack), len(events) // 2
+    warm = len(events) // 2
     gc.freeze()  # the simulated company stays; looking through it again and again is no cost of the rules
-    (past, said), (memory, again) = (by_event(panel, events, *one) for one in zip(worlds, adds, strict=True))
+    past, said = by_event(bench, events, adding_to(bench.judge.past))
+    memory, again = by_event(panel, events, memory_of.add)
     if said != again:
         msg = "the compact past and whole events differ: the proof is tests/unit/test_past.py"
         raise SystemExit(msg)
@@ -309,12 +339,9 @@ def main() -> int:
         print(row(rule_id, hits, times))
         every += times
     print(row("a rule", "", every))
-    compact, again = Past(entry.compiled for entry in pack.entries), MemoryHistory()
-    worlds = (
-        World(references, compact, company_time, pack.lists),
-        World(references, again, company_time, pack.lists),
-    )
-    beside_memory(pack, events, worlds, (adding_to(compact), again.add))
+    whole = MemoryHistory()
+    panel = Panel(pack, World(references, whole, company_time, pack.lists))
+    beside_memory(Bench(pack, references, company_time), panel, events, whole)
     bytes_a_visit(pack, events)
     widths = {"rule": 8, "by hand": 8, "eval ready": 11, "eval": 8, "rule/hand": 10, "eval/rule": 10}
     print("\nnanoseconds" + "".join(f" {name:>{width}}" for name, width in widths.items()))

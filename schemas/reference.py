@@ -144,6 +144,7 @@ class Hcp(Reference):
 
     hcp_id: Id
     name: Text
+    name_en: Text | None = None
     institution_id: Id | None = None
     department: Text | None = None
     specialty: Text | None = None

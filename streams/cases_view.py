@@ -96,6 +96,16 @@ def case(client: Client, case_id: str) -> dict[str, Any]:
     return {**rows[0], **alert, **told, "timeline": timeline(client, case_id)}
 
 
+def state_of(client: Client, case_id: str) -> str | None:
+    """Where a case stands; None when there is none.
+
+    Raises:
+        UnavailableError: ClickHouse does not answer.
+    """
+    rows = _named(client, "SELECT state FROM case_log WHERE case_id = %(id)s", {"id": case_id})
+    return str(rows[0]["state"]) if rows else None
+
+
 def timeline(client: Client, case_id: str) -> Sequence[Shown]:
     """What happened to a case, refused commands included.
 

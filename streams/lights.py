@@ -10,10 +10,10 @@ import orjson
 import pyarrow as pa
 from clickhouse_connect.driver.client import Client
 
+from agents.progress.groups import micro
 from agents.progress.lights import GREY, Light
 from agents.progress.lights_board import Change, Reading
 from agents.progress.lights_book import LightKey
-from agents.progress.plan import micro
 from schemas.base import AMOUNT_PLACES
 from streams.clickhouse import translated
 from streams.columns import amounts, days

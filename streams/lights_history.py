@@ -15,9 +15,9 @@ import structlog
 from clickhouse_connect.driver.client import Client
 
 from agents.progress.calendar import EPOCH_ORDINAL, CompanyTime
+from agents.progress.groups import micro
 from agents.progress.lights_book import LightBook, Seasons
 from agents.progress.pace import Curve
-from agents.progress.plan import micro
 from agents.progress.seasons import Span, complete, forecast_errors, past_spans, season, tenths_of_days
 from schemas.events import EVENT_MODELS
 from schemas.measures import Condition

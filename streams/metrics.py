@@ -20,6 +20,12 @@ class Metrics:
         self.dead_letters = Counter(
             "pulse_dead_letters", "Messages set aside; look at `pulse dead-letters list`.", ["step"], registry=registry
         )
+        self.quarantined = Counter(
+            "pulse_quarantined",
+            "Messages that were not let in (R06), by topic and what gave them away; look at `pulse quarantine list`.",
+            ["topic", "found_in"],
+            registry=registry,
+        )
         self.rows_written = Counter("pulse_rows_written", "Rows inserted into ClickHouse.", registry=registry)
         self.unavailable = Counter(
             "pulse_unavailable", "Times a service did not answer; look at its health.", registry=registry

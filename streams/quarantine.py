@@ -81,12 +81,16 @@ def public_key(settings: Settings) -> str | None:
     """The public key that is set, by itself or in a file.
 
     Raises:
-        UsageError: the file cannot be read.
+        UsageError: the file cannot be read, or is the private key's.
     """
     if settings.quarantine_key is not None:
         return settings.quarantine_key
     if settings.quarantine_key_file is None:
         return None
+    if settings.quarantine_key_file.name == PRIVATE_FILE:
+        private = settings.quarantine_key_file
+        msg = f"PULSE_QUARANTINE_KEY_FILE: {private} is the private key: name {PUBLIC_FILE} beside it"
+        raise UsageError(msg)
     return _read(settings.quarantine_key_file, "PULSE_QUARANTINE_KEY_FILE")
 
 
@@ -103,6 +107,7 @@ def make_keys(folder: Path) -> tuple[Path, Path]:
         with os.fdopen(os.open(private, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             file.write(b64encode(bytes(key)).decode() + "\n")
         public.write_text(b64encode(bytes(key.public_key)).decode() + "\n")
+        public.chmod(0o644)  # workers in containers are other users
     except FileExistsError:
         msg = f"{private} is there already: what is sealed for it can be opened with it alone; choose another folder"
         if not folder.is_dir():

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
 
 from clickhouse_connect.driver.client import Client
 
@@ -104,6 +105,18 @@ def intake_in_force(texts: Texts) -> IntakePolicy | None:
         return compliance_policy.intake_of(texts.files, texts.place)
     except PolicyError as error:
         raise _unreadable(error) from None
+
+
+def intake_at_hand(client: Client, folder: Path) -> IntakePolicy | None:
+    """What acts at the intake; the text of a policies folder while no version was ever approved.
+
+    Raises:
+        UsageError: it cannot be read by this version of the program.
+        InvalidError: the stored text was altered.
+        UnavailableError: ClickHouse does not answer.
+    """
+    texts = read(client)
+    return compliance_policy.load_intake(folder) if texts.state.live is None else intake_in_force(texts)
 
 
 def read(client: Client) -> Texts:

@@ -7,11 +7,12 @@ from datetime import date, datetime, timedelta
 from hashlib import blake2b
 from typing import Any, Literal, NamedTuple
 
-from agents.compliance.nodes import Explanation, Frame
+from agents.compliance.errors import ExhaustedError
+from agents.compliance.nodes import STEPS, Explanation, Frame
 from agents.compliance.past import Past
 from agents.compliance.places import whole_past
 from agents.compliance.rule_book import RuleBook, RuleSet
-from agents.compliance.rules import HIT, NOT_APPLICABLE, CompiledRule, Place, subjects_of
+from agents.compliance.rules import CompiledRule, Course, Place, subjects_of
 from agents.compliance.templates import written
 from agents.compliance.windows import first_day
 from agents.compliance.world import References, World
@@ -87,6 +88,7 @@ class _Entry(NamedTuple):
 
     rule_set: RuleSet
     rule: CompiledRule
+    course: Course
     place: Place
     is_live: bool
 
@@ -204,14 +206,23 @@ class Judge:
     ) -> list[Hit]:
         frame = Frame(event, self._world)
         frame.person = key if subject == "hcp" else None
-        hits = []
-        for entry in entries:
-            if subject != "rep" and key not in subjects_of(event, entry.place):
+        hits: list[Hit] = []
+        day = frame.day_number
+        for entry in entries:  # written out, the way of `CompiledRule.judge`: an event is held against dozens of rules
+            run, first, last, roles = entry.course
+            if not first <= day <= last or (subject != "rep" and key not in subjects_of(event, entry.place)):
                 continue
-            outcome = entry.rule.judge(frame)
-            if outcome == HIT:
+            rep = frame.row("rep", "rep_id") if roles else None
+            if rep is not None and rep.role not in roles:
+                continue
+            frame.left = STEPS
+            try:
+                found = None if roles and rep is None else run(frame)
+            except ExhaustedError:
+                found = None
+            if found:
                 hits.append(self._hit(entry, frame, now, subject, key or event.rep_id))
-            elif outcome == NOT_APPLICABLE and is_first:
+            elif found is None and is_first:
                 self.counts["na", entry.rule_set.name, entry.rule.rule.id] += 1
         return hits
 
@@ -284,8 +295,9 @@ def _entries(book: RuleBook) -> dict[tuple[str, str], tuple[_Entry, ...]]:
         for rule in rule_set.rules:
             for kind in rule.rule.scope.events:
                 place = rule.place(kind)
-                entry = _Entry(rule_set, rule, place, rule_set is book.live)
-                found.setdefault((place.subject, kind), []).append(entry)
+                if (course := rule.course(kind)) is not None:
+                    entry = _Entry(rule_set, rule, course, place, rule_set is book.live)
+                    found.setdefault((place.subject, kind), []).append(entry)
     return {where: tuple(entries) for where, entries in found.items()}
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from agents.compliance.errors import ExhaustedError
 from agents.compliance.kinds import Kind
+from schemas.events import Located
 
 if TYPE_CHECKING:
     from agents.compliance.selections import Look, Loop, Selection
@@ -44,6 +45,7 @@ class Frame:
     """
 
     __slots__ = (
+        "_located",
         "_rows",
         "day",
         "day_number",
@@ -71,7 +73,16 @@ class Frame:
         self.left = STEPS
         self.named: dict[int, Any] = {}
         self.person: str | None = None
+        self._located: Located | None = None
         self._rows: dict[str, Any] = {}
+
+    @property
+    def located(self) -> Located:
+        """What the intake found out about where it was."""
+        found = self._located
+        if found is None:
+            found = self._located = self.event.findings.located
+        return found
 
     def row(self, table: str, key: str) -> Any:
         """Reference row in force on the day of the event that its field `key` names; None where there is none."""
@@ -115,6 +126,14 @@ class Explanation(NamedTuple):
     parts: tuple["Explanation", ...] = ()
 
 
+class Call(NamedTuple):
+    """A function of values that are there."""
+
+    work: Callable[..., Any]
+    takes_frame: bool
+    """Whether it is handed the frame before them."""
+
+
 Account = Callable[[Frame], Sequence[Explanation]]
 _VARIES = object()
 
@@ -137,6 +156,7 @@ class Node:
         column: where it stands.
         reads: what it hangs on: `FRAME`, and `item_bit` of the loops around it.
         op: what it is where others must know: `and`, `==`, `<`, `item`, `.field`, `person`, …
+        call: of a function of the values of its parts, none of which may be missing, that function.
         look: of a look at the past, where it goes.
         loop: of a list worked through, what it is made of.
         selections: what it needs kept of the past.
@@ -155,6 +175,7 @@ class Node:
     column: int = 1
     reads: int = FRAME
     op: str = ""
+    call: "Call | None" = None
     look: "Look | None" = None
     loop: "Loop | None" = None
     selections: frozenset["Selection"] = frozenset()
@@ -183,6 +204,7 @@ def node(
     *,
     is_steady: bool = False,
     op: str = "",
+    call: Call | None = None,
 ) -> Node:
     """A node made of parts; its text and place are added by who reads the expression.
 
@@ -194,6 +216,7 @@ def node(
         is_steady: whether it hangs on nothing but its parts and costs no steps: of an item of the past it can be worked
             out when the item comes.
         op: what it is, where others must know.
+        call: what works it out from the values of its parts, if it is missing wherever one of them is.
     """
     needs = frozenset[Need]().union(*(part.needs for part in parts))
     selections = frozenset().union(*(part.selections for part in parts))
@@ -212,6 +235,7 @@ def node(
         depth=depth,
         reads=reads,
         op=op,
+        call=call,
         selections=selections,
     )
 
@@ -233,7 +257,7 @@ def remembered(part: Node, run_once: Run | None = None) -> Node:
             value = frame.named[number] = work(frame)
         return value
 
-    return replace(part, run=run, op="let")
+    return replace(part, run=run, op="let", call=None)
 
 
 def folded(made: Node) -> Node:

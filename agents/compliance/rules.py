@@ -79,6 +79,18 @@ class Verdict(NamedTuple):
     """What was missing, where it does not apply."""
 
 
+class Course(NamedTuple):
+    """How a rule judges events of one kind."""
+
+    run: Run
+    """Whether it hits; missing where it does not apply."""
+    first: int
+    """Ordinal of the first day on which it is in force."""
+    last: int
+    roles: frozenset[str]
+    """Roles of representatives it is for; empty: all."""
+
+
 class CompiledRule:
     """A rule ready to judge.
 
@@ -121,6 +133,14 @@ class CompiledRule:
         """What must be kept of the past for it, to judge and to tell."""
         told = [part for of_kind in self._templates.values() for one in of_kind.values() for part in one.nodes]
         return frozenset[Selection]().union(*(node.selections for node in (*self._nodes.values(), *told)))
+
+    def course(self, kind: str) -> Course | None:
+        """How it judges events of a kind, for who judges many rules at once; None where it judges none.
+
+        A rule about persons wants a frame with a person.
+        """
+        run = self._runs.get(kind)
+        return None if run is None else Course(run, self._first, self._last, self._roles)
 
     def judge(self, frame: Frame) -> Outcome:
         """Whether the rule hits an event, the fast way.

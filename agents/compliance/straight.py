@@ -1,15 +1,16 @@
 """The fast path of an expression, written out as one function of Python.
 
-A tree of closures calls a function for every part. Where a part is a field, a comparison, `and`, `or`, `not` or a
-difference of moments, it is written into one function instead; anything else is called as before. Only names made
-here stand in that text: fields of the models, temporary names, constants and closures by number; no word of a rule.
+A tree of closures calls a function for every part. Where a part is a field, a comparison, `and`, `or`, `not`, a
+difference of moments or a function of present values, it is written into one function instead; anything else is called
+as before. Only names made here stand in that text: fields of the models, temporary names, constants and closures by
+number; no word of a rule.
 """
 
 from operator import attrgetter
 from typing import Any
 
 from agents.compliance.kinds import holds_float
-from agents.compliance.nodes import Node, Run
+from agents.compliance.nodes import Call, Node, Run
 
 #: Deeper expressions, and longer `and` and `or`, are left to closures: brackets nest up to 200 deep in Python.
 _DEEPEST, _LONGEST = 25, 6
@@ -69,7 +70,19 @@ class _Writer:
         if part.op == "not":
             one = self._temporary()
             return f"(None if ({one} := {self.write(part.parts[0])}) is None else not {one})"
-        return self._read(part)
+        return self._read(part) if part.call is None else self._called(part, part.call)
+
+    def _called(self, part: Node, call: Call) -> str:
+        """A function of the values of its parts, the first missing one of which ends it."""
+        given, missing = (["f"] if call.takes_frame else []), []
+        for one in part.parts:
+            if one.is_constant and one.value is not None:
+                given.append(self.write(one))
+                continue
+            given.append(self._temporary())
+            missing.append(f"({given[-1]} := {self.write(one)}) is None")
+        made = f"{self._named(call.work, 'w')}({', '.join(given)})"
+        return f"(None if {' or '.join(missing)} else {made})" if missing else made
 
     def _with_both(self, part: Node, sign: str) -> str:
         left, right = part.parts

@@ -41,7 +41,7 @@ class Template:
 
     def __init__(self, text: str, scope: Scope, language: Language) -> None:
         self._language = language
-        self._parts: list[tuple[str, Node | None, str]] = []
+        self._parts: list[tuple[str, Node | None, Node | None, str]] = []
         try:
             parsed = list(Formatter().parse(text))
         except ValueError as error:
@@ -49,31 +49,35 @@ class Template:
             raise RuleError(msg, 1, 1) from None
         at = 0
         for literal, name, spec, conversion in parsed:
-            part = None
+            part = english = None
             if name is not None:
                 at = max(text.find("{" + name, at), at) + 1
                 _check(name, spec or "", conversion, at)
                 part = _compiled(name, scope, at + 1)
-            self._parts.append((literal, part, spec or ""))
+                english = _english(name, scope) if language == "en" else None
+            self._parts.append((literal, part, english, spec or ""))
 
     @property
     def nodes(self) -> list[Node]:
         """What it shows."""
-        return [part for _, part, _ in self._parts if part is not None]
+        return [part for _, part, _, _ in self._parts if part is not None]
 
     def fill(self, frame: Frame) -> str:
         """The sentence for an event."""
         return "".join(
-            literal + ("" if part is None else self._shown(part, frame, spec)) for literal, part, spec in self._parts
+            literal + ("" if part is None else self._said(frame, part, english, spec))
+            for literal, part, english, spec in self._parts
         )
 
-    def _shown(self, part: Node, frame: Frame, spec: str) -> str:
+    def _said(self, frame: Frame, part: Node, english: Node | None, spec: str) -> str:
         """A value in its words; where there is too much to look at, as one that is missing."""
         frame.left = STEPS
         try:
-            value = part.run(frame)
+            value = (english.run(frame) if english is not None else None) or part.run(frame)
         except ExhaustedError:
             value = None
+        if self._language == "en" and isinstance(value, Model):
+            return named(value, in_english=True)
         return written(value, self._language, frame.world.time, spec)
 
 
@@ -94,18 +98,32 @@ def _compiled(name: str, scope: Scope, column: int) -> Node:
         raise RuleError(error.what, 1, column) from None
 
 
+def _english(name: str, scope: Scope) -> Node | None:
+    """The English text beside a field of a record: name_en beside name; None where a record has none."""
+    if "." not in name:
+        return None
+    try:
+        return compile_expression(f"{name}_en", scope, None)
+    except RuleError:
+        return None
+
+
 def written(value: Any, language: Language, time_: CompanyTime, spec: str = "") -> str:
     """A value as a person reads it."""
     found = next((write for kinds, write in _WRITERS if isinstance(value, kinds)), None)
     return str(value) if found is None else found(value, language, time_, spec)
 
 
-def named(record: Model) -> str:
-    """A record by its name or id; a position without coordinates, which reasons that are kept must not carry (R26)."""
+def named(record: Model, *, in_english: bool = False) -> str:
+    """A record by its name, in English where it has one and that is asked for, or by its id.
+
+    A position goes without coordinates, which reasons that are kept must not carry (R26).
+    """
     if isinstance(record, Position):
         return "position" if record.accuracy_m is None else f"position good to {record.accuracy_m:g} m"
     kind = getattr(record, "kind_name", type(record).__name__.lower())
-    fields = (getattr(record, field, None) for field in ("event_id", "name", "title", f"{kind}_id"))
+    names = ("event_id", *(("name_en",) if in_english else ()), "name", "title", f"{kind}_id")
+    fields = (getattr(record, field, None) or None for field in names)
     found = next((field for field in fields if field is not None), None)
     if found is None:
         known = (getattr(record, field) for field in type(record).model_fields)

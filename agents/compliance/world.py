@@ -144,10 +144,13 @@ class References:
     Args:
         rows: reference rows by kind.
         directory: the same rows as the engine holds them, where it has them.
+
+    Attributes:
+        directory: the same.
     """
 
     def __init__(self, rows: Mapping[str, Sequence[Any]], directory: Directory | None = None) -> None:
-        known = directory or Directory(rows)
+        self.directory = known = directory or Directory(rows)
         self._tables: dict[str, Mapping[str, Timeline[Any]]] = {
             "rep": known.reps,
             "institution": known.institutions,

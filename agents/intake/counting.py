@@ -16,7 +16,7 @@ from urllib.parse import unquote
 from agents.compliance.folding import fold, fold_once
 from agents.compliance.patterns import parse
 from agents.compliance.searching import Searcher
-from schemas.intake_policy import CountingRule
+from schemas.intake_policy import CountingRule, CountingWords
 
 _HAN = "\u3400-\u4dbf\u4e00-\u9fff"
 _HAN_DIGITS = "〇零一二两三四五六七八九十百千万亿壹贰叁肆伍陆柒捌玖拾佰仟"
@@ -122,11 +122,22 @@ class Counting:
             text: as it came.
             is_about_professional: whether the payload around it names a professional.
         """
-        return any(self._found(normal(one), is_about_professional) for one in readings(text) if has_number(one))
+        return next(self.sentences(text, is_about_professional=is_about_professional), None) is not None
 
-    def _found(self, text: str, is_about_professional: bool) -> bool:
+    def sentences(self, text: str, *, is_about_professional: bool) -> Iterator[str]:
+        """The sentences that count, normalised; they are content, for the eyes of compliance alone.
+
+        Args:
+            text: as it came.
+            is_about_professional: whether the payload around it names a professional.
+        """
+        for one in readings(text):
+            if has_number(one):
+                yield from self._sentences(normal(one), is_about_professional)
+
+    def _sentences(self, text: str, is_about_professional: bool) -> Iterator[str]:
         if not self._more and not self._counted.occurs(text):
-            return False
+            return
         for word in self._ignored:
             text = text.replace(word, "·" if not word.isascii() else " ")
         about = is_about_professional
@@ -134,8 +145,7 @@ class Counting:
             named, place = self.names_professional(sentence.text), self._institutions.occurs(sentence.text)
             about = True if named else False if place else about
             if self._counts(sentence, named=named) and about:
-                return True
-        return False
+                yield sentence.text
 
     def names_professional(self, text: str) -> bool:
         """Whether a normalised text names a professional."""
@@ -271,3 +281,17 @@ def sentences(text: str) -> Iterator[Sentence]:
     for part in _SENTENCES.split(text):
         if part:
             yield Sentence(part, _CLAUSES.split(part))
+
+
+#: Lists of words that tell a counted prescription, in the order in which one reads them.
+_TELLING = ("professionals", "prescribing", "usage", "measures", "units", "people", "doses")
+
+
+def words_in(sentence: str, words: CountingWords) -> Iterator[str]:
+    """Words and patterns of the rule that stand in a normalised sentence, with the list each is in."""
+    for name in _TELLING:
+        yield from (f"words.{name} {word!r}" for word in getattr(words, name) if Word([word]).occurs(sentence))
+    for name in ("professional_patterns", "patterns"):
+        for pattern in getattr(words, name):
+            if Searcher(parse(pattern)).found(sentence):
+                yield f"words.{name} {pattern!r}"

@@ -5,7 +5,7 @@ Built once per published version and never changed; a step that holds one sees o
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from datetime import date
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -14,6 +14,9 @@ from schemas.events import EVENT_MODELS, Activity, Visit
 from schemas.reference import LEVELS, Hcp, Institution, OrganisationNode, Product, Reference, Rep
 
 Row = TypeVar("Row", bound=Reference)
+Made = TypeVar("Made")
+#: Products of one event, by day and for whoever asks: those of visits are many.
+_MOST_REMEMBERED = 50_000
 
 
 class Node(NamedTuple):
@@ -87,6 +90,23 @@ class Directory:
         self._paths: dict[tuple[str, int], Path] = {}
         self._territories: dict[tuple[str, int], Path] = {}
         self._lines: dict[tuple[str, int], str | None] = {}
+        self._remembered: dict[tuple[Hashable, tuple[str, ...], int], Any] = {}
+
+    def remembered(
+        self,
+        name: Hashable,
+        products: tuple[str, ...],
+        day: int,
+        make: Callable[[tuple[str, ...], "Directory", int], Made],
+    ) -> Made:
+        """What `make` gives for products on a day, by name; the same few come again and again."""
+        key = (name, products, day)
+        found: Made | None = self._remembered.get(key)
+        if found is None:
+            if len(self._remembered) >= _MOST_REMEMBERED:
+                self._remembered = {}
+            found = self._remembered[key] = make(products, self, day)
+        return found
 
     def path(self, rep_id: str, day: int) -> Path:
         """Nodes above `rep_id` on the day with ordinal `day`, lowest first; empty when it belongs to no team."""

@@ -5,7 +5,7 @@ is refused for another reason is looked at whole, as the bytes it is, before any
 """
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from hashlib import sha256
 from operator import attrgetter
 from typing import Any, Literal, NamedTuple
@@ -13,7 +13,7 @@ from typing import Any, Literal, NamedTuple
 from agents.compliance.kinds import TEXT, kind_of
 from agents.compliance.patterns import parse
 from agents.compliance.searching import Searcher
-from agents.intake.counting import NUMERALS, Counting, normal
+from agents.intake.counting import NUMERALS, Counting, normal, words_in
 from schemas.base import Model
 from schemas.events import EVENT_MODELS, Event
 from schemas.intake_policy import CountingRule
@@ -103,6 +103,31 @@ class Guard:
                 return finding
         return None
 
+    def reasons(self, raw: bytes) -> list[str]:
+        """The words and patterns of the rule that stop bytes, by where they stand in it; nothing of what these say."""
+        found: list[str] = []
+        for text in _decoded(raw):
+            payload = _parsed(text)
+            entries = [] if payload is None else list(_entries(payload))
+            is_about = any(self._is_about(key, value) for key, value, _ in entries)
+            if is_about and self._in_fields(entries):
+                found += self._keys_in(entries)
+            for one in [text] if payload is None else _texts(entries):
+                for sentence in self._counting.sentences(one, is_about_professional=is_about):
+                    found += words_in(sentence, self.rule.words)
+        return list(dict.fromkeys(found))
+
+    def _keys_in(self, entries: "list[_Entry]") -> Iterator[str]:
+        """Patterns that fit the key of a field with something in it, or with a number where one is needed."""
+        for name in ("professionals", "products", "prescriptions", "quantities"):
+            is_number = name in {"prescriptions", "quantities"}
+            for pattern in getattr(self.rule.keys, name):
+                fits = _keys((pattern,))
+                for key, value, path in entries:
+                    holds = _holds_number(value) if is_number else value not in (None, "", [], {}, False)
+                    if holds and fits(key) and not (is_number and any(map(self._samples, path))):
+                        yield f"keys.{name} {pattern!r}"
+
     def _in_text(self, text: str, *, is_about: bool) -> Finding | None:
         return Finding("text") if self._counting.found(text, is_about_professional=is_about) else None
 
@@ -111,11 +136,8 @@ class Guard:
         is_about = any(self._is_about(key, value) for key, value, _ in entries)
         if is_about and self._in_fields(entries):
             return Finding("fields")
-        for key, value, _ in entries:
-            texts = [value] if isinstance(value, str) else []
-            texts += [key] if len(key) >= _LEAST_SENTENCE else []
-            if any(self._counting.found(text, is_about_professional=is_about) for text in texts):
-                return Finding("text")
+        if any(self._counting.found(text, is_about_professional=is_about) for text in _texts(entries)):
+            return Finding("text")
         return None
 
     def _is_about(self, key: str, value: Any) -> bool:
@@ -155,6 +177,15 @@ def _entries(payload: Any, path: tuple[str, ...] = (), nested: int = 0) -> Itera
             inner = _parsed(value)
             if inner is not None:
                 waiting.append((inner, above, level + 1))
+
+
+def _texts(entries: Iterable[_Entry]) -> Iterator[str]:
+    """Values that are texts, and keys as long as a sentence."""
+    for key, value, _ in entries:
+        if isinstance(value, str):
+            yield value
+        if len(key) >= _LEAST_SENTENCE:
+            yield key
 
 
 class _Pairs(list[tuple[str, Any]]):

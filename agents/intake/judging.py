@@ -10,8 +10,6 @@ from datetime import date, datetime
 from itertools import islice
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from agents.compliance.judge import Hit, Judge, Surroundings, mark_of
 from agents.compliance.rule_book import empty_rule_book
 from agents.compliance.world import References
@@ -138,7 +136,7 @@ class Judging:
         return self.judge.surroundings.book.version
 
     def _is_known(self, mark: int) -> bool:
-        return bool(self._seen.find(np.array([mark], np.uint64))[0])
+        return bool(self._seen.get(mark))
 
     def look(self, event: Any, now: datetime) -> Looked:
         """Locate and judge an event of a representative; what is found is noted on it."""
@@ -253,7 +251,7 @@ class Judging:
             told.append(hit.alert)
 
     def _remember(self, mark: int) -> None:
-        self._seen.add(np.array([mark], np.uint64), np.array([mark], np.uint64))
+        self._seen.put(mark, mark)
         self.marks.append((mark, mark))
 
     def taken(self, items: Iterable[Item]) -> list[Item]:

@@ -68,7 +68,7 @@ def alert_of(stopped: Stopped, rule: CountingRule, directory: Directory, day: da
     }
     return _alert(
         rule,
-        identity=_digest(rule.id, rep_id, kind, found.event_id or "", found.hash),
+        identity=alert_id(rule, rep_id, kind, found.event_id, found.hash),
         message=rule.message,
         rep_id=rep_id,
         directory=directory,
@@ -83,6 +83,11 @@ def alert_of(stopped: Stopped, rule: CountingRule, directory: Directory, day: da
             parts=tuple(ExplainedValue(text=name, value=one) for name, one in evidence.items()),
         ),
     )
+
+
+def alert_id(rule: CountingRule, owner: str, kind: str, event_id: str | None, digest: str) -> str:
+    """Identity of the alert of a message: the same wherever and however often it is read."""
+    return _digest(rule.id, owner, kind, event_id or "", digest)
 
 
 def alert_of_position(

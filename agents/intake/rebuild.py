@@ -5,8 +5,9 @@ from typing import NamedTuple
 
 from agents.progress.books import Books, CallCount
 from agents.progress.cells import LEAVES, UNIT_OF_LETTER, Entity, Slot, blank
+from agents.progress.groups import cell_key
 from agents.progress.ledger import withdrawn
-from agents.progress.plan import Plan, cell_key
+from agents.progress.plan import Plan
 from agents.progress.state import ProgressState
 from schemas.policy import CalendarPeriod
 

@@ -1,8 +1,8 @@
 """Which events a shard has taken, 16 bytes each: a hash of the identity and a hash of the content.
 
-An open-addressing table in numpy, looked up a batch at a time. A false match needs two identities with the same
-64-bit hash (about 3 in a million for ten million events) and would show as a conflict, never pass in silence: the
-content hash covers the identity too.
+An open-addressing table in numpy, looked up one by one or a batch at a time. A false match needs two identities with
+the same 64-bit hash (about 3 in a million for ten million events) and would show as a conflict, never pass in silence:
+the content hash covers the identity too.
 """
 
 from collections.abc import Iterable
@@ -15,12 +15,13 @@ import numpy.typing as npt
 import orjson
 
 from agents.progress.calendar import CompanyTime
-from agents.progress.plan import micro
+from agents.progress.groups import micro
 
 Hashes = npt.NDArray[np.uint64]
 
 _FULL = 0.6
-_SPREAD = np.uint64(0x9E3779B97F4A7C15)
+_SPREAD_INT, _MASK = 0x9E3779B97F4A7C15, 2**64 - 1
+_SPREAD = np.uint64(_SPREAD_INT)
 
 
 def hash64(data: bytes) -> int:
@@ -59,6 +60,28 @@ class Seen:
         self._ids: Hashes = np.zeros(capacity, np.uint64)
         self._contents: Hashes = np.zeros(capacity, np.uint64)
 
+    def get(self, identity: int) -> int:
+        """Content hash of one identity; 0 where it was never seen."""
+        place = self._place_of(identity)
+        return self._contents.item(place) if self._ids.item(place) else 0
+
+    def put(self, identity: int, content: int) -> None:
+        """Enter one identity, or another content of it."""
+        if self.size + 1 > _FULL * len(self._ids):
+            self._grow()
+        place = self._place_of(identity)
+        self.size += not self._ids.item(place)
+        self._ids[place], self._contents[place] = identity, content
+
+    def _place_of(self, identity: int) -> int:
+        """Where an identity is, or would be."""
+        ids = self._ids
+        mask = len(ids) - 1
+        place = (identity * _SPREAD_INT & _MASK) >> (64 - mask.bit_length())
+        while (held := ids.item(place)) and held != identity:
+            place = (place + 1) & mask
+        return place
+
     def find(self, ids: Hashes) -> Hashes:
         """Content hash of every identity; 0 where it was never seen. Shape (n,) in and out."""
         found = np.zeros(len(ids), np.uint64)
@@ -88,7 +111,7 @@ class Seen:
             ids, contents, places = ids[~placed], contents[~placed], (places[~placed] + 1) & mask
 
     def _home(self, ids: Hashes) -> npt.NDArray[np.int64]:
-        shift = np.uint64(64 - (len(self._ids).bit_length() - 1))
+        shift = np.uint64(64 - (len(self._ids) - 1).bit_length())
         return ((ids * _SPREAD) >> shift).astype(np.int64)
 
     def _grow(self) -> None:

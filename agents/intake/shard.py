@@ -5,11 +5,9 @@ raises sends that event to the dead letters under the step's name; the others go
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import lru_cache
-from itertools import count
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,6 +16,7 @@ from agents.compliance.judge import Surroundings
 from agents.intake.decode import RefusedError, check_time, decode
 from agents.intake.directory import Directory
 from agents.intake.judging import JUDGED, NOTHING, Judging, without_rules
+from agents.intake.placement import Placement, greeting_keys
 from agents.intake.seen import Seen, content_hash, identity_hash
 from agents.intake.touches import Touch, TouchRow, from_message
 from agents.progress.cells import TERRITORY
@@ -29,17 +28,6 @@ from schemas.policy import Unit
 from schemas.rows import EVENT_TABLES, Row
 
 _RECORDED_AT = {kind: table.names.index("recorded_at") for kind, table in EVENT_TABLES.items()}
-
-
-@lru_cache(8)
-def greeting_keys(shard_of: Callable[[str, int], int], partitions: int) -> tuple[str, ...]:
-    """A message key for every shard."""
-    found: dict[int, str] = {}
-    for number in count():
-        found.setdefault(shard_of(f"@shard {number}", partitions), f"@shard {number}")
-        if len(found) == partitions:
-            break
-    return tuple(found[shard] for shard in sorted(found))
 
 
 class Record(NamedTuple):
@@ -84,19 +72,6 @@ class Limits:
     future_tolerance: timedelta
     grace: timedelta
     """How long an event waits for reference data."""
-
-
-@dataclass(frozen=True)
-class Placement:
-    """Which keys belong to this shard."""
-
-    shard: int
-    partitions: int
-    shard_of: Callable[[str, int], int]
-
-    def holds(self, key: str) -> bool:
-        """Whether messages with this key belong here."""
-        return self.shard_of(key, self.partitions) == self.shard
 
 
 class _Candidate(NamedTuple):
@@ -250,14 +225,28 @@ class Shard:
         """Take what children said on the `nodes` topic."""
         buckets = self.progress.now_buckets(now)
         for record in records:
-            try:
-                message = loads(record.value or b"")
-                if self.placement.holds(message["p"]) and self._is_current(message["h"], message["f"]):
-                    self.progress.take_message(message, buckets)
-            except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
-                self._refuse(topic, record, "roll-up", type(error).__name__, f"not a node message: {error}")
+            wrong = self._take_words(record.value or b"", buckets)
+            if wrong is not None:
+                self._refuse(topic, record, "roll-up", type(wrong).__name__, f"not a node message: {wrong}")
             self.offsets[topic] = record.offset + 1
         self.moved = True
+
+    def _take_words(self, value: bytes, buckets: dict[Unit, int]) -> Exception | None:
+        """Take all that one message says; what is wrong in it, if anything, keeps nothing else from being taken."""
+        wrong: Exception | None = None
+        try:
+            said = loads(value)
+        except ValueError as error:
+            return error
+        if said == []:
+            return ValueError("it says nothing")
+        for word in said if isinstance(said, list) else (said,):
+            try:
+                if self.placement.holds(word["p"]) and self._is_current(word["h"], word["f"]):
+                    self.progress.take_message(word, buckets)
+            except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
+                wrong = wrong or error
+        return wrong
 
     def take_touches(self, topic: str, records: Sequence[Record], now: datetime) -> None:
         """Take events that concern the professionals and institutions of this shard."""
@@ -277,12 +266,12 @@ class Shard:
         self.moved = True
 
     def _take_touch(self, touch: Touch, record: Record, now: datetime) -> None:
-        identity = np.array([touch.identity], np.uint64)
-        if self.seen.find(identity)[0]:
+        identity = touch.identity
+        if self.seen.get(identity):
             return  # told again after a crash
         self.judging.take(TouchRow(touch, record.offset, now), now)
-        self.seen.add(identity, identity)
-        self.output.seen.append((touch.identity, touch.identity))
+        self.seen.put(identity, identity)
+        self.output.seen.append((identity, identity))
 
     def _release_touch(self, item: Held, now: datetime) -> None:
         """Take a touch that waited; past its time it is taken as it is: its event counts already."""
@@ -334,17 +323,14 @@ class Shard:
     def _enter(self, kind: str, candidates: Sequence[_Candidate], now: datetime, *, at_once: bool) -> None:
         if not candidates:
             return
-        known = self.seen.find(np.array([item.identity for item in candidates], np.uint64)).tolist()
-        new: dict[int, int] = {}
         buckets = self.progress.now_buckets(now)
-        for item, before in zip(candidates, known, strict=True):
-            before = before or new.get(item.identity, 0)  # noqa: PLW2901 - one of the two places an event was seen
+        for item in candidates:
+            before = self.seen.get(item.identity)
             if before:
                 self._repeated(item, same=before == item.content)
             elif self._apply(kind, item, buckets, now, at_once=at_once):
-                new[item.identity] = item.content
-        self.seen.add(np.array(list(new), np.uint64), np.array(list(new.values()), np.uint64))
-        self.output.seen += new.items()
+                self.seen.put(item.identity, item.content)
+                self.output.seen.append((item.identity, item.content))
 
     def _repeated(self, item: _Candidate, *, same: bool) -> None:
         if same:

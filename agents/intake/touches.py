@@ -11,6 +11,7 @@ import orjson
 from pydantic import TypeAdapter
 
 from agents.compliance.judge import CONCERNED
+from agents.intake.decode import in_utc
 from agents.intake.seen import identity_hash
 from schemas.alerts import SubjectKind
 from schemas.events import EVENT_MODELS, Event, Findings, Located
@@ -73,7 +74,7 @@ def from_text(kind: str, text: bytes) -> Event:
         TypeError: what was found is not what it must be.
     """
     found, _, content = text.partition(b"\n")
-    event: Event = _ADAPTERS[kind].validate_json(content)
+    event: Event = in_utc(_ADAPTERS[kind].validate_json(content))
     breaches, located = orjson.loads(found)
     if breaches or located:
         event.found(Findings(tuple(breaches), Located(*located) if located else Located()))

@@ -5,6 +5,7 @@ Days are proleptic ordinals (`date.toordinal`), so that arithmetic on them is in
 
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
+from typing import ClassVar
 from zoneinfo import ZoneInfo
 
 from schemas.policy import CalendarPeriod
@@ -12,7 +13,7 @@ from schemas.policy import CalendarPeriod
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 #: Day 0 of databases.
 EPOCH_ORDINAL = EPOCH.toordinal()
-_QUARTER_HOUR_S = 900
+_QUARTER_HOUR_S, _SECOND_US = 900, 1_000_000
 _SECONDS = {"minutes": 60, "hours": 3600}
 CALENDAR_PERIODS: tuple[CalendarPeriod, ...] = ("month", "quarter", "year")
 
@@ -24,24 +25,34 @@ class CompanyTime:
         time_zone: IANA name, for example `Asia/Shanghai`.
     """
 
+    #: The moment asked about last, and what it is in microseconds: of one event that is asked a dozen times. Replaced
+    #: whole, for several threads may ask.
+    _last: ClassVar[tuple[datetime, int]] = (EPOCH, 0)
+
     def __init__(self, time_zone: str) -> None:
         self.zone = ZoneInfo(time_zone)
         # offsets change on quarter hours only, so one look-up serves every moment of a quarter hour
         self.day_of_quarter_hour = lru_cache(1 << 16)(self._day_of_quarter_hour)
         self.instant = lru_cache(1 << 14)(self._instant)
+        self.bucket_start = lru_cache(1 << 14)(self._bucket_start)
 
     def _day_of_quarter_hour(self, number: int) -> int:
         return datetime.fromtimestamp(number * _QUARTER_HOUR_S, self.zone).toordinal()
 
     def day_of(self, moment: datetime) -> int:
         """Ordinal of the company day of an aware `moment`."""
-        return self.day_of_quarter_hour(int(moment.timestamp() // _QUARTER_HOUR_S))
+        return self.day_of_quarter_hour(self.microseconds(moment) // (_QUARTER_HOUR_S * _SECOND_US))
 
     @staticmethod
     def microseconds(moment: datetime) -> int:
         """Microseconds since 1970 of an aware `moment`, exact."""
+        last = CompanyTime._last
+        if last[0] is moment:
+            return last[1]
         passed = moment - EPOCH
-        return (passed.days * 86_400 + passed.seconds) * 1_000_000 + passed.microseconds
+        found = (passed.days * 86_400 + passed.seconds) * _SECOND_US + passed.microseconds
+        CompanyTime._last = (moment, found)
+        return found
 
     def bucket(self, unit: str, moment: datetime) -> int:
         """Number of the minute, hour or company day `moment` lies in; minutes and hours count from 1970 in UTC.
@@ -50,9 +61,9 @@ class CompanyTime:
         """
         if unit == "days":
             return self.day_of(moment)
-        return int(moment.timestamp() // _SECONDS[unit])
+        return self.microseconds(moment) // (_SECONDS[unit] * _SECOND_US)
 
-    def bucket_start(self, unit: str, number: int) -> datetime:
+    def _bucket_start(self, unit: str, number: int) -> datetime:
         """UTC instant at which a bucket begins."""
         if unit == "days":
             return self.instant(number)

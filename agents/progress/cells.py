@@ -7,10 +7,11 @@ replaces, never adds: a message that comes twice changes nothing.
 """
 
 from collections.abc import Iterable, Sequence
+from operator import add, sub
 from typing import Any
 
 from agents.intake.directory import Node, Path
-from agents.progress.plan import Vector
+from agents.progress.groups import Vector
 from schemas.policy import Unit
 
 #: Level of a representative; nodes carry theirs.
@@ -89,9 +90,10 @@ class Slot:
             cell = self.cells[key] = blank(len(new), lasts)
         if lasts:  # the newest of all children cannot be had by difference
             self._add_up(key, len(new), lasts)
-            return
-        for index, value in enumerate(new):
-            cell[index] += value - (old[index] if old is not None else 0)
+        elif old is None:
+            cell[:] = map(add, cell, new)
+        else:
+            cell[:] = map(add, cell, map(sub, new, old))
 
 
 def blank(width: int, lasts: Sequence[int]) -> Vector:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from agents.intake.directory import Directory, Node, Path
 from agents.progress.calendar import period_start
 from agents.progress.cells import REP, path_of
-from agents.progress.plan import LedgerSpec
+from agents.progress.groups import LedgerSpec
 
 #: What a rep reports of a member, by entry key. First-ever: `product key` -> [day of the first event, its µs since
 #: 1970, its event id, next later day or None]; all None once withdrawn. Plain: text of product key, month and path ->
@@ -34,6 +34,9 @@ def see_first(report: Report, key: str, day: int, at_us: int, event_id: str) -> 
     if old is None or old[0] is None:  # never seen, or withdrawn
         report[key] = [day, at_us, event_id, None]
         return True
+    is_later = (old[0], old[1], old[2]) <= (day, at_us, event_id)
+    if is_later and (day == old[0] or (old[3] is not None and day >= old[3])):
+        return False  # nearly always
     first = min(old[:3], [day, at_us, event_id])
     days = sorted({old[0], day, *([old[3]] if old[3] is not None else [])})
     new = [*first, days[1] if len(days) > 1 else None]

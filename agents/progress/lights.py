@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from datetime import time, timedelta
 from typing import Literal, NamedTuple
 
+from agents.progress.groups import MICRO, micro
 from agents.progress.pace import Numbers, times
-from agents.progress.plan import MICRO, micro
 from schemas.lights import Colour, LightRules
 from schemas.policy import CalendarPeriod, Kpi
 

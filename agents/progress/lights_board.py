@@ -174,7 +174,12 @@ class LightBoard:
         """
         output = LightOutput([], [], {})
         self._tell(output)
-        changed = {LightKey._make(row[:7]): row for row in rows if row.period in CALENDAR_PERIODS}
+        measured_kpis = self._book.kpis
+        changed = {
+            LightKey._make(row[:7]): row
+            for row in rows
+            if row.kpi_id in measured_kpis and row.period in CALENDAR_PERIODS
+        }
         for key in self._to_look_at(changed, now):
             self._look(key, changed[key] if key in changed else read(key), now, output)
         if everything:

@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from agents.progress.calendar import CompanyTime
+from agents.progress.groups import MICRO, micro
 from agents.progress.lights import Rules, compiled
 from agents.progress.pace import (
     Curve,
@@ -19,7 +20,6 @@ from agents.progress.pace import (
     learned_width,
     width_of,
 )
-from agents.progress.plan import MICRO, micro
 from schemas.lights import LightPolicy
 from schemas.policy import CalendarPeriod, KpiPolicy
 from schemas.reference import CalendarDay, Target
@@ -75,6 +75,7 @@ class LightBook:
     Attributes:
         version: of the policy.
         goals: targets by light, in the order in which they come into force.
+        kpis: KPIs with a target.
     """
 
     def __init__(
@@ -93,6 +94,7 @@ class LightBook:
         self._rules = {kpi.id: compiled(policy.of(kpi.id), kpi) for kpi in kpis.kpis}
         self._starts = sorted({rules.counts_from for rules in self._rules.values()})
         self.goals = {key: goals for key, goals in _goals(targets).items() if key.kpi_id in self._rules}
+        self.kpis = frozenset(key.kpi_id for key in self.goals)
         self.elapsed = lru_cache(1 << 14)(self._elapsed)
         self.width = lru_cache(1 << 14)(self._width)
 

@@ -1,8 +1,8 @@
 """Reads the figure of a light off the cells of a shard."""
 
+from agents.progress.groups import cell_key
 from agents.progress.lights_book import LightKey
 from agents.progress.outputs import CellRow, calendar_row
-from agents.progress.plan import cell_key
 from agents.progress.state import ProgressState
 
 

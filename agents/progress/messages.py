@@ -17,7 +17,8 @@ MEMBER = "member"
 #: Level under which a whole shard is addressed, only to hear who speaks and from when on that counts.
 SHARD = "shard"
 #: A message from a child to its parent, JSON-ready: level `l` and id `p` of the parent, child `c`, stamp `s`, and what
-#: the child says by key `x`; to a node also the bucket `b` and the path `u` of the nodes above it.
+#: the child says by key `x`; to a node also the bucket `b` and the path `u` of the nodes above it. On the topic one
+#: message holds a list of them, all for the same parent.
 NodeMessage = dict[str, Any]
 
 #: Days that tables and calendars hold.

@@ -1,6 +1,6 @@
 """KPI values read off the cells: one row per KPI, period, entity and product key that changed."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from fractions import Fraction
 from functools import lru_cache
@@ -9,10 +9,11 @@ from typing import NamedTuple
 from agents.intake.directory import Path
 from agents.progress.calendar import EPOCH_ORDINAL, period_start
 from agents.progress.cells import MONTH, ROLLING_LETTERS, TERRITORY, UNIT_OF_LETTER, Entity, Slot
+from agents.progress.groups import MICRO, Vector
 from agents.progress.histogram import quantile
-from agents.progress.plan import MICRO, KpiOutput, Plan, Position, Vector
+from agents.progress.plan import KpiOutput, Plan
 from agents.progress.state import ProgressState
-from schemas.policy import CalendarPeriod, Rolling, Unit
+from schemas.policy import CalendarPeriod, Unit
 
 _LEVEL_OF_PREFIX = {"a": "all", "l": "line", "p": "product"}
 _MONTHS_OF = {"month": 1, "quarter": 3, "year": 12}
@@ -65,30 +66,31 @@ class _Spot(NamedTuple):
 
 def changed_rows(state: ProgressState) -> list[CellRow]:
     """Calendar rows of every cell that changed since the last checkpoint."""
-    wanted: dict[_Spot, dict[KpiOutput, None]] = {}
+    wanted: dict[_Spot, tuple[KpiOutput, ...]] = {}
     for slot in state.changed_slots:
         for spot, outputs in _spots(state.plan, slot):
-            if (there := wanted.get(spot)) is None:
-                wanted[spot] = dict.fromkeys(outputs)
-            else:
-                there.update(dict.fromkeys(outputs))
+            there = wanted.get(spot)  # months of one quarter, or before and after a transfer
+            wanted[spot] = outputs if there is None or there is outputs else tuple(dict.fromkeys((*there, *outputs)))
     for entity, output, period, start, product_key in state.recalled:
-        wanted.setdefault(_Spot(entity, period, start, product_key), {})[output] = None
-    return [row for spot, outputs in wanted.items() for row in _rows_at(state.plan, spot, outputs)]
+        spot = _Spot(entity, period, start, product_key)
+        wanted[spot] = tuple(dict.fromkeys((*wanted.get(spot, ()), output)))
+    rows: list[CellRow] = []
+    for spot, outputs in wanted.items():
+        rows += _rows_at(state.plan, spot, outputs)
+    return rows
 
 
-def _spots(plan: Plan, slot: Slot) -> Iterator[tuple[_Spot, Sequence[KpiOutput]]]:
-    letter, start = slot.bucket[0], int(slot.bucket[1:])
-    if letter in UNIT_OF_LETTER or slot.entity.level == TERRITORY:
+def _spots(plan: Plan, slot: Slot) -> Iterator[tuple[_Spot, tuple[KpiOutput, ...]]]:
+    entity, letter, start = slot.entity, slot.bucket[0], int(slot.bucket[1:])
+    if letter in UNIT_OF_LETTER or entity.level == TERRITORY:
         return
+    groups_of: dict[str, list[str]] = {}
     for key in slot.changed:
         group, _, product_key = key.partition("|")
-        for period, outputs in plan.shown(group, _LEVEL_OF_PREFIX[product_key[0]]):
-            if outputs[0].is_ledger:
-                if period[0] == letter:
-                    yield _Spot(slot.entity, period, start, product_key), outputs
-            elif letter == MONTH:
-                yield _Spot(slot.entity, period, period_start(period, start), product_key), outputs
+        groups_of.setdefault(product_key, []).append(group)
+    for product_key, groups in groups_of.items():
+        for period, outputs in plan.shown(letter, frozenset(groups), _LEVEL_OF_PREFIX[product_key[0]]):
+            yield _Spot(entity, period, period_start(period, start), product_key), outputs
 
 
 def calendar_row(
@@ -99,21 +101,38 @@ def calendar_row(
     return row
 
 
-def _rows_at(plan: Plan, spot: _Spot, outputs: Iterable[KpiOutput]) -> Iterator[CellRow]:
+def _rows_at(plan: Plan, spot: _Spot, outputs: Iterable[KpiOutput]) -> list[CellRow]:
     entity, period, start, product_key = spot
-    months = _months(period, start)
-    known: dict[str, Vector] = {}  # many KPIs read the same cell
+    totals = _Totals(plan, entity, product_key, _months(period, start), f"{period[0]}{start}")
+    what = (period, start, *_whose(entity, product_key))
+    make = CellRow._make
+    return [make((output.kpi, *what, *figures(output, totals), None)) for output in outputs]
 
-    def read(position: Position) -> Vector:
-        group = position.group
-        if (vector := known.get(group)) is None:
-            buckets = months if group[0] != "@" else (f"{period[0]}{start}",)
-            name = f"{group}|{product_key}"
-            vector = known[group] = entity.total(buckets, name, plan.widths[group], plan.lasts[group])
+
+class _Totals(dict[str, Vector]):
+    """Cells of one entity and product key added up over buckets, by group; each worked out when it is asked for.
+
+    Args:
+        plan: the compiled policy.
+        entity: whose.
+        product_key: product part of the cell keys.
+        buckets: what is added up.
+        of_ledgers: bucket of the cells of ledgers, which hold a whole period.
+    """
+
+    __slots__ = ("_buckets", "_entity", "_of_ledgers", "_plan", "_product_key")
+
+    def __init__(
+        self, plan: Plan, entity: Entity, product_key: str, buckets: Sequence[str], of_ledgers: str = ""
+    ) -> None:
+        self._plan, self._entity, self._product_key = plan, entity, product_key
+        self._buckets, self._of_ledgers = buckets, of_ledgers
+
+    def __missing__(self, group: str) -> Vector:
+        plan, buckets = self._plan, self._buckets if group[0] != "@" else (self._of_ledgers,)
+        name = f"{group}|{self._product_key}"
+        vector = self[group] = self._entity.total(buckets, name, plan.widths[group], plan.lasts[group])
         return vector
-
-    for output in outputs:
-        yield _row(entity, product_key, (output.kpi, period, start), figures(output, read))
 
 
 @lru_cache(1 << 12)
@@ -134,50 +153,41 @@ class Figures(NamedTuple):
     events: int
 
 
-def figures(output: KpiOutput, read: Callable[[Position], Vector]) -> Figures:
-    """Compute a KPI from the vectors that `read` gives for its positions."""
-    above = read(output.numerator)
+def figures(output: KpiOutput, totals: Mapping[str, Vector]) -> Figures:
+    """Compute a KPI from the vectors of the groups it reads."""
+    place = output.numerator
+    above = totals[place.group]
+    if output.is_plain:
+        return Figures(above[place.index], above[place.index], None, above[0])
     if output.is_last:
-        newest = above[output.numerator.index]
+        newest = above[place.index]
         return Figures(newest[2] if newest else None, newest[2] if newest else 0, None, above[0])
     if output.share:
         found = quantile(above[1:], output.share)
         return Figures(found, found or 0, None, above[0])
-    if output.parts:
-        return _weighted(output, read, above[0])
-    numerator = above[output.numerator.index]
-    if output.denominator is None:
-        return Figures(numerator, numerator, None, above[0])
-    below = above if output.denominator.group == output.numerator.group else read(output.denominator)
+    if output.parts or output.denominator is None:
+        return _weighted(output, totals, above[0])
+    numerator, below = above[place.index], totals[output.denominator.group]
     denominator = below[output.denominator.index]
     value = divide_half_even(numerator, denominator) if denominator else None
     return Figures(value, numerator, denominator, above[0] + (below[0] if below is not above else 0))
 
 
-def _weighted(output: KpiOutput, read: Callable[[Position], Vector], events: int) -> Figures:
+def _weighted(output: KpiOutput, totals: Mapping[str, Vector], events: int) -> Figures:
     """Weighted mean of the ratios that have a denominator; the weights of the others do not count."""
     total, weights = Fraction(0), 0
     for weight, above, below in output.parts:
-        if denominator := read(below)[below.index]:
-            total += Fraction(weight * read(above)[above.index], denominator)
+        if denominator := totals[below.group][below.index]:
+            total += Fraction(weight * totals[above.group][above.index], denominator)
             weights += weight
     value = round(total / weights * MICRO) if weights else None  # a Fraction is rounded half to even
     return Figures(value, round(total), weights, events)
 
 
-def _row(
-    entity: Entity,
-    product_key: str,
-    period: tuple[str, str, int],
-    found: Figures,
-    expires_at: datetime | None = None,
-) -> CellRow:
+def _whose(entity: Entity, product_key: str) -> tuple[str, str, str, str]:
+    """The columns of a row from `level` to `product_key`."""
     prefix, _, key = product_key.partition(":")
-    value, numerator, denominator, events = found
-    level = _LEVEL_OF_PREFIX[prefix]
-    return CellRow(
-        *period, entity.level, entity.id, level, key, value, numerator, denominator, events, expires_at=expires_at
-    )
+    return entity.level, entity.id, _LEVEL_OF_PREFIX[prefix], key
 
 
 class RollingWindows:
@@ -212,51 +222,36 @@ class RollingWindows:
         self._now = buckets
         stale, state.stale_windows = state.stale_windows, {}
         rows: list[CellRow] = []
-        for entity, letter in stale:
+        for (entity, letter), keys in stale.items():
             unit = UNIT_OF_LETTER[letter]
             if unit in buckets:
-                rows += self._of_entity(entity, unit, buckets[unit])
+                numbered = entity.rolling.get(letter)
+                if numbered and entity.level != TERRITORY:
+                    rows += self._of_entity(entity, _Buckets(letter, unit, numbered, buckets[unit]), keys)
                 self._drop_expired(entity, unit, buckets[unit])
         return rows
 
-    def _of_entity(self, entity: Entity, unit: Unit, now_bucket: int) -> Iterable[CellRow]:
-        if entity.level == TERRITORY:
-            return
-        newest = _newest_buckets(entity.rolling.get(ROLLING_LETTERS[unit], {}), now_bucket)
-        for key in sorted(newest):
-            group, _, product_key = key.partition("|")
-            for output in self._state.plan.outputs.get(group, ()):
-                if _LEVEL_OF_PREFIX[product_key[0]] in output.levels:
-                    for window in output.windows:
-                        if window.unit == unit:
-                            yield from self._window(entity, output, window, product_key, now_bucket, newest)
-
-    def _window(
-        self,
-        entity: Entity,
-        output: KpiOutput,
-        window: Rolling,
-        product_key: str,
-        now_bucket: int,
-        newest: dict[str, int],
-    ) -> Iterable[CellRow]:
+    def _of_entity(self, entity: Entity, buckets: "_Buckets", keys: Iterable[str] | None) -> Iterator[CellRow]:
+        """Rows of the windows of one entity and unit that read certain cells, None: any."""
         plan = self._state.plan
-        letter = ROLLING_LETTERS[window.unit]
-        live = [f"{letter}{n}" for n in entity.rolling[letter] if now_bucket - window.length < n <= now_bucket]
-
-        def read(position: Position) -> Vector:
-            width = plan.widths[position.group]
-            return entity.total(live, f"{position.group}|{product_key}", width, plan.lasts[position.group])
-
-        last = max(newest.get(f"{group}|{product_key}", 0) for group in _groups_of(output))
-        found = figures(output, read)
-        name = (output.kpi, window.name, product_key)
-        if entity.shown.get(name) == (found, last):
-            return
-        entity.shown[name] = (found, last)
-        # until then the row is right even if nobody is there to write the next one
-        expires_at = self._state.time.bucket_start(window.unit, last + window.length)
-        yield _row(entity, product_key, (output.kpi, window.name, ROLLING_START), found, expires_at)
+        totals_of: dict[tuple[str, int], _Totals] = {}
+        for key in sorted(buckets.keys() if keys is None else keys):
+            group, _, product_key = key.partition("|")
+            whose = _whose(entity, product_key)
+            windows = plan.in_windows(group, whose[2], buckets.unit)
+            if not windows or not buckets.newest(key):
+                continue
+            for output, window, length, groups in windows:
+                if (totals := totals_of.get((product_key, length))) is None:
+                    live = buckets.names(length)
+                    totals = totals_of[product_key, length] = _Totals(plan, entity, product_key, live)
+                last = max([buckets.newest(f"{group}|{product_key}") for group in groups])
+                found, name = figures(output, totals), (output.kpi, window, product_key)
+                if entity.shown.get(name) != (found, last):
+                    entity.shown[name] = (found, last)
+                    # until then the row is right even if nobody is there to write the next one
+                    expires_at = self._state.time.bucket_start(buckets.unit, last + length)
+                    yield CellRow._make((output.kpi, window, ROLLING_START, *whose, *found, expires_at))
 
     def _drop_expired(self, entity: Entity, unit: Unit, now_bucket: int) -> None:
         letter = ROLLING_LETTERS[unit]
@@ -267,18 +262,42 @@ class RollingWindows:
             entity.shown = {name: found for name, found in entity.shown.items() if not name[1].endswith(unit)}
 
 
-@lru_cache(1 << 10)
-def _groups_of(output: KpiOutput) -> tuple[str, ...]:
-    """Every group a KPI reads, each once."""
-    positions = [output.numerator, output.denominator, *(place for _, *pair in output.parts for place in pair)]
-    return tuple(dict.fromkeys(position.group for position in positions if position is not None))
+class _Buckets:
+    """The rolling buckets of one entity and unit, as they stand.
 
+    Args:
+        letter: of the unit.
+        unit: days, hours or minutes.
+        numbered: their slots.
+        now: number of the running one.
 
-def _newest_buckets(numbered: Mapping[int, Mapping[Path, Slot]], now_bucket: int) -> dict[str, int]:
-    """The newest bucket up to now that holds a cell, by cell key."""
-    newest: dict[str, int] = {}
-    for number, paths in numbered.items():
-        for slot in paths.values():
-            for key in slot.cells:
-                newest[key] = max(newest.get(key, 0), min(number, now_bucket))
-    return newest
+    Attributes:
+        unit: the unit.
+    """
+
+    def __init__(self, letter: str, unit: Unit, numbered: Mapping[int, Mapping[Path, Slot]], now: int) -> None:
+        self.unit, self._letter, self._numbered, self._now = unit, letter, numbered, now
+        self._latest_first = sorted(numbered, reverse=True)
+        self._newest: dict[str, int] = {}
+        self._names: dict[int, list[str]] = {}
+
+    def names(self, length: int) -> list[str]:
+        """Names of those in the window of a length."""
+        names = self._names.get(length)
+        if names is None:
+            now, letter = self._now, self._letter
+            names = [f"{letter}{number}" for number in self._numbered if now - length < number <= now]
+            self._names[length] = names
+        return names
+
+    def keys(self) -> set[str]:
+        """Keys of all cells."""
+        return {key for paths in self._numbered.values() for slot in paths.values() for key in slot.cells}
+
+    def newest(self, key: str) -> int:
+        """The newest that holds a cell, at most the running one; 0 where none does."""
+        found = self._newest.get(key)
+        if found is None:
+            numbers = (n for n in self._latest_first if any(key in slot.cells for slot in self._numbered[n].values()))
+            found = self._newest[key] = min(next(numbers, 0), self._now)
+        return found

@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from agents.progress.calendar import CompanyTime
-from agents.progress.plan import MICRO
+from agents.progress.groups import MICRO
 from schemas.reference import period_days
 
 _SATURDAY = 5

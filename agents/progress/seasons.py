@@ -5,9 +5,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from typing import NamedTuple
 
+from agents.progress.groups import MICRO
 from agents.progress.lights_book import TENTHS, tenth_of
 from agents.progress.pace import Curve, WorkingCalendar, curve_of, divided, interpolated, last_day, mean_curve
-from agents.progress.plan import MICRO
 from schemas.reference import period_days
 
 #: Figure of an owner in one tenth of one past period, by (owner, number of the period, tenth).

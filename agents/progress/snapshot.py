@@ -4,6 +4,7 @@ A field is the JSON name of one slot, member or report; its value holds that pie
 """
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -14,6 +15,8 @@ from agents.progress.cells import Slot, path_of
 from agents.progress.ledger import Credit
 from agents.progress.state import ProgressState
 
+#: Digits of an integer that may be beyond 64 bits.
+_MAY_BE_LONG = re.compile(rb"[0-9]{19}")
 _SLOT, _MEMBER, _REPORT, _BOOK = "s", "m", "r", "b"
 
 
@@ -26,8 +29,12 @@ def dumps(value: Any) -> bytes:
 
 
 def loads(text: bytes) -> Any:
-    """The inverse of `dumps`; orjson would read integers beyond 64 bits as floats."""
-    return json.loads(text)
+    """The inverse of `dumps`; orjson would read integers beyond 64 bits as floats.
+
+    Raises:
+        ValueError: it is no JSON.
+    """
+    return json.loads(text) if _MAY_BE_LONG.search(text) else orjson.loads(text)
 
 
 def changed_fields(state: ProgressState) -> dict[str, bytes]:

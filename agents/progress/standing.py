@@ -17,7 +17,8 @@ from agents.progress.books import Book
 from agents.progress.calendar import month_start
 from agents.progress.cells import MONTH, REP, Slot
 from agents.progress.filters import reader
-from agents.progress.plan import ADDED, ALL, Group, Plan, Vector
+from agents.progress.groups import ADDED, ALL, Group, Vector
+from agents.progress.plan import Plan
 from schemas.sources import CallLine, WorkingDay
 
 if TYPE_CHECKING:

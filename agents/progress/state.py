@@ -11,23 +11,15 @@ from agents.intake.directory import Directory, Path
 from agents.progress.books import Books
 from agents.progress.calendar import CompanyTime, month_start
 from agents.progress.cells import MONTH, REP, ROLLING_LETTERS, TERRITORY, UNIT_OF_LETTER, Entity, Slot, blank, path_of
+from agents.progress.groups import MICRO, NEWEST, ONCE_A_DAY, SHARED, Group, LedgerSpec, day_of
 from agents.progress.ledger import Credit, Member, Report, see_first
 from agents.progress.messages import MEMBER, SHARD, NodeMessage, check_message
-from agents.progress.plan import (
-    MICRO,
-    NEWEST,
-    ONCE_A_DAY,
-    SHARED,
-    Group,
-    KpiOutput,
-    LedgerSpec,
-    Plan,
-    day_of,
-    product_keys,
-)
+from agents.progress.plan import KpiOutput, Plan
 from agents.progress.standing import Standing
 from schemas.policy import CalendarPeriod, Unit
 
+#: Nothing is stale.
+_FRESH: set[str] = set()
 #: Cells or entries of one message: a broker takes a megabyte, and a cell may have a few hundred bytes.
 _KEYS_PER_MESSAGE = 1_000
 
@@ -89,8 +81,9 @@ class ProgressState:
         """Figures that stand in a table and must be written again, be they nothing."""
         self.speaking_next: set[str] = set()
         """Members whose credits are written with this checkpoint and told with the next."""
-        self.stale_windows: dict[tuple[Entity, str], None] = {}
-        """Entities whose rolling windows of a letter must be computed anew, in order of arrival."""
+        self.stale_windows: dict[tuple[Entity, str], set[str] | None] = {}
+        """Entities whose rolling windows of a letter must be computed anew, in order of arrival: the cell keys that
+        changed in them, None for all."""
 
     # ------------------------------------------------------------------ events
 
@@ -163,7 +156,15 @@ class ProgressState:
             if number > now_buckets[unit] - horizon:
                 letter = ROLLING_LETTERS[unit]
                 self._add_to_slot(entity.slot(f"{letter}{number}", path), addition, event)
-                self.stale_windows[entity, letter] = None
+                self._note_stale(entity, letter, addition.keys)
+
+    def _note_stale(self, entity: Entity, letter: str, keys: Iterable[str]) -> None:
+        name = (entity, letter)
+        stale = self.stale_windows.get(name, _FRESH)
+        if stale is _FRESH:
+            self.stale_windows[name] = set(keys)
+        elif stale is not None:
+            stale.update(keys)
 
     def _once_a_day(self, addition: Addition, owner: str) -> None:
         """Leave out of the addition the days that were seen before."""
@@ -200,7 +201,7 @@ class ProgressState:
         value = ledger.member(event, self.directory, day) if day is not None else None
         if day is None or value is None:
             return None
-        return Sighting(ledger, day, value, product_keys(event, ledger.levels, self.directory, day))
+        return Sighting(ledger, day, value, ledger.keys(event, self.directory, day))
 
     def _see(self, sighting: Sighting, event: Any) -> None:
         ledger, day, value, keys = sighting
@@ -246,7 +247,7 @@ class ProgressState:
         if slot.take_child(message["c"], message["s"], message["x"], self.plan.lasts):
             self.changed_slots.add(slot)
             if unit is not None:
-                self.stale_windows[entity, letter] = None
+                self._note_stale(entity, letter, message["x"])
 
     def messages(self, stamp: int) -> Iterator[NodeMessage]:
         """What the parents must hear of the changes since the last checkpoint; keyed by `p`."""

@@ -12,11 +12,12 @@ PIPELINE = Board(
         Row(
             4,
             (
-                Place("stat", pipeline.WORKERS, 6),
-                Place("stat", pipeline.LAG, 5),
+                Place("stat", pipeline.WORKERS, 5),
+                Place("stat", pipeline.LAG, 4),
                 Place("stat", pipeline.CHECKPOINT_AGE, 4),
-                Place("stat", pipeline.OPEN_LETTERS, 5),
-                Place("stat", pipeline.FRESHNESS, 4),
+                Place("stat", pipeline.OPEN_LETTERS, 4),
+                Place("stat", pipeline.QUARANTINED, 4),
+                Place("stat", pipeline.FRESHNESS, 3),
             ),
         ),
         Row(

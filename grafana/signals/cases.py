@@ -75,7 +75,7 @@ SENTENCE = Signal(
     FROM (SELECT * FROM case_log WHERE case_id = {_CASE}) AS one
     LEFT JOIN {REP_NAMES} AS rep ON rep.rep_id = one.rep_id
     LEFT JOIN {INSTITUTION_NAMES} AS institution ON institution.institution_id = one.institution_id
-    LEFT JOIN (SELECT hcp_id, name FROM hcps_today) AS hcp ON hcp.hcp_id = one.hcp_id
+    LEFT JOIN (SELECT hcp_id, [[name|ifNull(name_en, name)]] AS name FROM hcps_today) AS hcp ON hcp.hcp_id = one.hcp_id
     LEFT JOIN
     (
         SELECT node_id, [[name|ifNull(name_en, name)]] AS name FROM organisation_nodes_today

@@ -66,6 +66,21 @@ OPEN_LETTERS = Signal(
     columns=(Column("letters", "[[死信|Dead letters]]", "count"),),
 )
 
+QUARANTINED = Signal(
+    "pipeline_quarantined",
+    "[[已隔离（统方）|Quarantined (R06)]]",
+    "[[时段内因涉及统方而加密隔离的事件及其来源种类数；内容不在数据库中。由合规部门查看。|"
+    "Events of the range that counted prescriptions and were sealed, and of how many kinds; their content is in no "
+    "table. See `pulse quarantine list`.]]",
+    """SELECT count() AS events, uniqExact(event_kind) AS kinds
+FROM alert_log
+WHERE $__timeFilter(raised_at) AND rule_version = 0
+    AND JSONExtractString(explanation, 'parts', 1, 'text') = 'quarantine'""",
+    unit="count",
+    thresholds=((None, GREEN), (1, AMBER)),
+    columns=(Column("events", "[[事件|Events]]", "count"), Column("kinds", "[[种类|Kinds]]", "count")),
+)
+
 FRESHNESS = Signal(
     "pipeline_freshness",
     "[[最新数字的年龄|Age of the newest figure]]",

@@ -1,4 +1,4 @@
-"""`pulse quarantine`: keys, what was set aside, and opening it on record."""
+"""`pulse quarantine`: keys, what was set aside, opening it on record, and releasing what was taken wrongly."""
 
 import json
 import sys
@@ -15,7 +15,9 @@ from rich.table import Table
 from schemas.quarantine import QuarantinedEvent
 from streams import quarantine
 from streams import settings as settings_module
-from streams.errors import UsageError
+from streams.cli.sql import complaints
+from streams.errors import InvalidError, UsageError
+from streams.releasing import Outcome, Release, Released
 from streams.settings import Settings
 from streams.supervisor import reach
 
@@ -32,6 +34,7 @@ def register(app: typer.Typer) -> None:
     group.command("keygen")(keygen)
     group.command("list")(list_)
     group.command("open")(open_)
+    group.command("release")(release)
     app.add_typer(group, name="quarantine")
 
 
@@ -72,18 +75,63 @@ def open_(
     data: Data = None,
 ) -> None:
     """Show the content of what was set aside. Who opens what and why is written down first."""
-    if not author.strip() or not reason.strip():
-        msg = "an opening needs an author and a reason: name both"
-        raise UsageError(msg)
+    person, why = _named(author, reason, "an opening")
     settings = reach.running(settings_module.load(), data)
     wanted = list(_wanted(ids, list(quarantine.read(_kafka(settings)))))
     contents = [quarantine.opened(event, private_key) for event in wanted]
     with reach.clickhouse(settings, data, writer=True) as client:
         for event in wanted:
-            quarantine.record_opening(client, event, author.strip(), reason.strip(), datetime.now(UTC))
+            quarantine.record_opening(client, event, person, why, datetime.now(UTC))
     for event, content in zip(wanted, contents, strict=True):
         sys.stdout.write(f"{event.quarantine_id} {event.topic}[{event.partition}]@{event.offset}\n")
         sys.stdout.write(content.decode("utf-8", "backslashreplace") + "\n")
+
+
+def release(
+    ids: Annotated[list[str], typer.Argument(metavar="ID...", help="Ids as `list` shows them.")],
+    private_key: Annotated[Path, typer.Option("--private-key", help="File with the private key.")],
+    by: Annotated[str, typer.Option("--by", "--author", help="Who releases it.")],
+    reason: Annotated[str, typer.Option("--reason", help="Why it had been taken wrongly.")],
+    as_json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False,
+    data: Data = None,
+) -> None:
+    """Send what was taken wrongly to its topic again. Only what the guard in force lets through; on record first."""
+    person, why = _named(by, reason, "a release")
+    settings = reach.running(settings_module.load(), data)
+    wanted = list(_wanted(ids, list(quarantine.read(_kafka(settings)))))
+    with reach.clickhouse(settings, data, writer=True) as client, complaints():
+        outcome = Release(client, settings, person, why, datetime.now(UTC)).run(wanted, private_key)
+    _report(outcome, as_json=as_json)
+
+
+def _report(outcome: Outcome, *, as_json: bool) -> None:
+    if as_json:
+        rows = [one._asdict() for one in outcome.released]
+        sys.stdout.write(json.dumps({"released": rows, "refused": outcome.refused}) + "\n")
+    else:
+        for one in outcome.released:
+            sys.stdout.write(f"{one.quarantine_id[:_SHORT_ID]}  sent to {one.topic}; {_of_case(one)}\n")
+        for name, why in outcome.refused.items():
+            sys.stderr.write(f"{name[:_SHORT_ID]}  {why}\n")
+        sys.stdout.write(f"released {len(outcome.released)}, left {len(outcome.refused)}\n")
+    if outcome.refused:
+        msg = f"{len(outcome.refused)} of them stay in quarantine: the reasons stand above"
+        raise InvalidError(msg)
+
+
+def _of_case(one: Released) -> str:
+    if one.case_id is None:
+        return "no case tells of it"
+    case = one.case_id[:_SHORT_ID]
+    return f"case {case} is to be closed as a false alarm" if one.closes else f"case {case} was closed before"
+
+
+def _named(person: str, reason: str, what: str) -> tuple[str, str]:
+    """Who and why, without blanks around."""
+    if not person.strip() or not reason.strip():
+        msg = f"{what} needs an author and a reason: name both"
+        raise UsageError(msg)
+    return person.strip(), reason.strip()
 
 
 def _cells(event: QuarantinedEvent) -> Iterator[str]:

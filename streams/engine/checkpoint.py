@@ -23,7 +23,7 @@ from agents.intake.shard import Held, Output, Shard
 from agents.progress.lights_board import LightBoard, no_lights
 from agents.progress.lights_figures import row_of
 from agents.progress.outputs import RollingWindows, changed_rows
-from agents.progress.snapshot import changed_fields, dropped_fields, dumps
+from agents.progress.snapshot import changed_fields, dropped_fields
 from schemas.outputs import DeadLetter
 from streams.alert_rows import ShardTouch
 from streams.engine.backlog import note_backlog
@@ -32,7 +32,7 @@ from streams.engine.rules import check_in_fields, counted_by_rule, counts_to_wir
 from streams.engine.setting_aside import sealed_message, set_aside, stopped
 from streams.engine.sink import Block, write
 from streams.engine.store import Commit, Store
-from streams.engine.telling import Message, messages_of
+from streams.engine.telling import Message, messages_of, node_messages
 from streams.engine.waiting import held_fields
 from streams.errors import InvalidError, LostError, UnavailableError
 from streams.lights import as_message, current
@@ -96,13 +96,6 @@ class Snapshot:
     """Messages that were not let in."""
 
 
-def take_snapshots(shards: Iterable[OwnedShard], stamp: int, now: datetime) -> list[Snapshot]:
-    """Snapshots of the shards that changed."""
-    shards = list(shards)
-    note_backlog(shards, now)
-    return [take_snapshot(owned, stamp, now) for owned in shards if needs_checkpoint(owned, now)]
-
-
 def take_snapshot(owned: OwnedShard, stamp: int, now: datetime) -> Snapshot:
     """What changed since the last checkpoint; the shard forgets it. Nothing else may touch the shard meanwhile."""
     shard = owned.shard
@@ -110,7 +103,7 @@ def take_snapshot(owned: OwnedShard, stamp: int, now: datetime) -> Snapshot:
     origin = {"h": shard.number, "f": owned.fresh}
     greetings = shard.greetings() if owned.speaks_afresh and owned.replace else []
     said = chain(greetings, shard.progress.messages(stamp))
-    messages = [Message(NODES, message["p"], dumps(message | origin)) for message in said]
+    messages = [*node_messages(said, origin)]
     output, shard.output = shard.output, Output()
     finding, marks = shard.judging.settle()
     halted = stopped(shard, now)
@@ -224,20 +217,29 @@ class Checkpointer:
             now = datetime.now(UTC)
             live = [owned for owned in shards() if await self._owns(owned, deadline)]
             stamp = max([int(now.timestamp() * 1000), *(owned.stamp + 1 for owned in live)])
-            async with self._standstill:
-                snapshots = await self._taken(live, stamp, now)
+            snapshots = await self._taken(live, stamp, now)
             if snapshots:
                 await self._write_or_drop(snapshots, stamp, deadline)
                 self._metrics.checkpointed(now)
             self._metrics.looked()
 
     async def _taken(self, live: list[OwnedShard], stamp: int, now: datetime) -> list[Snapshot]:
-        """The snapshots; in a thread, for after a rebuild that takes seconds, and Kafka wants its heartbeats."""
+        """Snapshots of the shards that changed, one after the other: meanwhile the others go on.
+
+        In a thread, for after a rebuild one takes seconds, and Kafka wants its heartbeats.
+        """
+        snapshots = []
+        async with self._standstill:
+            note_backlog(live, now)
         try:
-            return await asyncio.to_thread(take_snapshots, live, stamp, now)
+            for owned in live:
+                async with self._standstill:
+                    if needs_checkpoint(owned, now):
+                        snapshots.append(await asyncio.to_thread(take_snapshot, owned, stamp, now))
         except BaseException:
             self._drop(live)  # some have forgotten what changed
             raise
+        return snapshots
 
     def _drop(self, shards: Iterable[OwnedShard]) -> None:
         for owned in shards:
@@ -268,6 +270,8 @@ class Checkpointer:
         self._metrics.rows_written.inc(block.size)
         for letter in block.letters:
             self._metrics.dead_letters.labels(letter.step).inc()
+        for held in chain.from_iterable(snapshot.halted for snapshot in snapshots):
+            self._metrics.quarantined.labels(held.topic, held.found.how).inc()
         await self._committed(kept)
 
     def _produce(self, snapshots: list[Snapshot]) -> None:

@@ -20,6 +20,9 @@ from streams.topics import SHARD_TOPICS
 log = structlog.get_logger("group")
 
 _FETCH_BYTES = 4_000_000
+#: A request for less than this waits for more, as long as `PULSE_FETCH_WAIT_MS`: one for every event would cost as much
+#: as the events do.
+_FETCH_LEAST_BYTES = 16_384
 #: While shards are opened nothing is polled; Kafka must not take that for a dead worker.
 _LONGEST_REBUILD_MS = 3_600_000
 #: Offsets in Kafka are for watchers; a broker that hangs must not keep a checkpoint from ending.
@@ -84,6 +87,7 @@ class Group:
         self.consumer = AIOKafkaConsumer(
             **membership(settings, settings.group),
             max_partition_fetch_bytes=_FETCH_BYTES,
+            fetch_min_bytes=_FETCH_LEAST_BYTES,
             max_poll_interval_ms=_LONGEST_REBUILD_MS,
         )
         self._name = settings.group

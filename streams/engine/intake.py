@@ -6,6 +6,8 @@ The consumer of the source topics is an aiokafka consumer of our own inside a se
 
 import asyncio
 import contextlib
+import time
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -37,6 +39,8 @@ _RETRY_S = 0.5
 _HOP_S, _FEW_ROWS = 0.2, 200
 #: Between two rounds of judging by what came late, seconds, and subjects of a shard in one of them.
 _AGAIN_S, _AGAIN_BUSY_S, _SUBJECTS_AGAIN = 2.0, 60.0, 500
+#: Node messages are taken for at least so long in each round, and all of them beyond so many.
+_WORDS_S, _MOST_WORDS = 0.01, 1_000
 #: With this many rows waiting in a shard the next checkpoint does not wait for its time.
 _BUSY_ROWS = 2_000
 
@@ -65,6 +69,8 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has no
         self._stopping = False
         self._busy = asyncio.Event()
         self._judged_again_s = 0.0
+        self._words: deque[tuple[OwnedShard, Any, Any]] = deque()
+        """Node messages that were read and not taken yet."""
         self._limiter = DeadLetterLimit(settings.dead_letter_limit)
         self._group = Group(settings, self)
         self._gaps = Gaps(self._group, metrics)
@@ -113,17 +119,23 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has no
         """Read and take batches until stopped."""
         while self._goes_on():
             self._group.read_only(self._hungry())
+            wait_ms = 0 if self._words else _POLL_MS
             try:
-                batches = await self._group.consumer.getmany(timeout_ms=_POLL_MS, max_records=_BATCH)
+                batches = await self._group.consumer.getmany(timeout_ms=wait_ms, max_records=_BATCH)
             except KafkaError as error:
                 self._metrics.unavailable.inc()
                 log.warning("Kafka does not answer", error=str(error))
                 await asyncio.sleep(_RETRY_S)
                 continue
+            began = time.monotonic()
             for place, records in batches.items():
+                if place.topic == NODES:
+                    self._note_words(place, records)
+                    continue
                 async with self.holding.standstill:
                     self._take(place, records)
                 await asyncio.sleep(0)
+            await self._take_words(time.monotonic() - began)
             await self._gaps.explain()
 
     def _goes_on(self) -> bool:
@@ -138,6 +150,24 @@ class Intake(ConsumerRebalanceListener):  # type: ignore[misc] # aiokafka has no
             for owned in self.holding.live()
             if max(owned.shard.output.size, len(owned.shard.held)) < limit
         ]
+
+    # ------------------------------------------------------- node messages
+
+    def _note_words(self, place: Any, records: Sequence[Any]) -> None:
+        """Keep node messages for when the events that came with them are taken: totals may wait, alerts may not."""
+        owned = self.holding.get(place.partition)
+        if owned is not None:
+            self._words += [(owned, place, record) for record in records]
+
+    async def _take_words(self, events_s: float) -> None:
+        """Take node messages as long as the events took, so that neither keeps the other waiting for ever."""
+        until = time.monotonic() + max(_WORDS_S, events_s)
+        while self._words and (time.monotonic() < until or len(self._words) > _MOST_WORDS):
+            owned, place, record = self._words.popleft()
+            async with self.holding.standstill:
+                if self.holding.get(place.partition) is owned:  # a shard opened since reads from its checkpoint on
+                    self._take(place, [record])
+            await asyncio.sleep(0)
 
     # ------------------------------------------------------- a batch
 

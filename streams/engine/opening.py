@@ -15,9 +15,10 @@ from agents.compliance.rule_book import RuleBook, empty_rule_book
 from agents.compliance.world import References
 from agents.intake.directory import Directory
 from agents.intake.judging import Item, Judging, Whose
+from agents.intake.placement import Placement
 from agents.intake.rebuild import ShownFigure, carry_over, recall, withdraw
 from agents.intake.seen import unpack
-from agents.intake.shard import Held, Limits, Placement, Shard, StoredEvent
+from agents.intake.shard import Held, Limits, Shard, StoredEvent
 from agents.progress.books import CallCount
 from agents.progress.calendar import EPOCH_ORDINAL, CompanyTime
 from agents.progress.cells import REP

@@ -16,7 +16,7 @@ from streams.gateway.problems import ProblemError
 from streams.gateway.readiness import Readiness
 from streams.gateway.reading import Reading
 from streams.gateway.rights import Caller, Individual, System
-from streams.gateway.rules import RuleTitles
+from streams.gateway.rules import RulesInForce
 from streams.gateway.sender import Sender
 from streams.gateway.tokens import Tokens
 from streams.gateway.trees import Trees
@@ -57,7 +57,7 @@ class Parts:
     sender: Sender
     reading: Reading
     hub: Hub
-    titles: RuleTitles
+    in_force: RulesInForce
     readiness: Readiness
     trees: Trees
     heartbeat_s: float = 15.0

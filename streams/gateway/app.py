@@ -40,7 +40,8 @@ def skeleton(parts: Parts | None = None, feed: AlertFeed | None = None) -> FastA
 
     @asynccontextmanager
     async def running(_app: FastAPI) -> AsyncIterator[None]:
-        tasks = [asyncio.create_task(part.run()) for part in (feed, parts and parts.trees) if part]
+        parts_that_run = (feed, parts and parts.trees, parts and parts.in_force)
+        tasks = [asyncio.create_task(part.run()) for part in parts_that_run if part]
         try:
             yield
         finally:

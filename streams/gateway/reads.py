@@ -141,7 +141,7 @@ def rules(parts: PartsHere, person: PersonHere) -> RuleList:
     return RuleList(
         items=[
             RuleShown(**rule, **{name: judged.get(rule["rule_id"], {}).get(name) for name in _JUDGED})
-            for rule in parts.titles.listed()
+            for rule in parts.in_force.listed()
         ]
     )
 

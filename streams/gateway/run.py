@@ -23,9 +23,8 @@ from streams.gateway.ingest import Rules
 from streams.gateway.limits import RateLimit
 from streams.gateway.readiness import Readiness
 from streams.gateway.reading import Reading
-from streams.gateway.rules import RuleTitles
+from streams.gateway.rules import RulesInForce
 from streams.gateway.sender import Sender
-from streams.gateway.suspicion import suspicion_of
 from streams.gateway.tokens import tokens_of
 from streams.gateway.trees import Trees
 from streams.producer import BulkProducer
@@ -94,17 +93,19 @@ def _urls(settings: Settings) -> tuple[str, SecretStr]:
 def _parts(settings: Settings, sender: Sender, hub: Hub, readings: tuple[Reading, Reading]) -> Parts:
     reading, quick = readings
     ahead = timedelta(seconds=settings.future_tolerance_s)
+    in_force = RulesInForce(settings.policies, quick.client)
+    in_force.look()
     admin = AdminClient({"bootstrap.servers": settings.kafka_url or "", "log_level": 2})
     return Parts(
         tokens=tokens_of(settings),
         keys=keys.Keys(lambda: keys.listed(quick.client())),
         limit=RateLimit(settings.gateway_requests_per_s, _BURST_S, time.monotonic),
         bounds=Bounds(settings.gateway_body_bytes, settings.max_event_bytes, settings.gateway_batch_events),
-        rules=Rules(settings.max_event_bytes, ahead, suspicion_of(settings.policies)),
+        rules=Rules(settings.max_event_bytes, ahead, in_force.suspicious),
         sender=sender,
         reading=reading,
         hub=hub,
-        titles=RuleTitles(settings.policies),
+        in_force=in_force,
         readiness=Readiness(
             {"broker": lambda: admin.list_topics(timeout=2), "clickhouse": lambda: quick.rows("SELECT 1")}
         ),

@@ -4,11 +4,12 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 
+from clickhouse_connect.driver.client import Client
+
 from agents.intake.guard import Guard
 from schemas.events import MODEL_OF_TOPIC
-from schemas.intake_policy import IntakePolicy
 from schemas.outputs import DeadLetter
-from streams import compliance_policy
+from streams import compliance_policy, rule_books
 
 _INSTEAD = "the row counts a professional's prescriptions (R06): it was set aside, encrypted; take it out of the file"
 
@@ -17,24 +18,27 @@ class LetterGuard:
     """Looks at the letters of an import before they are stored.
 
     Args:
-        in_force: what acts at the intake of the workers; None where nothing is in force.
-        folder: the policies, where nothing is in force yet.
+        folder: the policies, for the time before any were approved.
+        client: gives a client of ClickHouse, where those in force are; without it the folder is all there is.
     """
 
-    def __init__(self, in_force: Callable[[], IntakePolicy | None], folder: Path) -> None:
-        self._in_force, self._folder = in_force, folder
+    def __init__(self, folder: Path, client: Callable[[], Client] | None = None) -> None:
+        self._folder = folder
+        self._client = client
 
     @cached_property
     def _guard(self) -> Guard | None:
-        policy = self._in_force() or compliance_policy.load_intake(self._folder)
+        if self._client is None:
+            policy = compliance_policy.load_intake(self._folder)
+        else:
+            policy = rule_books.intake_at_hand(self._client(), self._folder)
         return None if policy is None else Guard(policy.prescription_counting)
 
     def divide(self, letters: Sequence[DeadLetter]) -> tuple[list[DeadLetter], list[DeadLetter]]:
         """The letters as they may be stored, and those whose content must go to the quarantine.
 
         Raises:
-            UsageError: the policy of the intake is wrong.
-            UnavailableError: ClickHouse does not answer.
+            PolicyError: the policy of the intake is wrong.
         """
         kept, stopped = list[DeadLetter](), list[DeadLetter]()
         for letter in letters:

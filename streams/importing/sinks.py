@@ -6,10 +6,9 @@ from typing import Protocol
 from clickhouse_connect.driver.client import Client
 
 from schemas.events import Event
-from schemas.intake_policy import IntakePolicy
 from schemas.outputs import DeadLetter
 from schemas.reference import Reference
-from streams import dead_letters, references, rule_books
+from streams import dead_letters, references
 from streams.clickhouse import connect
 from streams.errors import UsageError
 from streams.importing import copies
@@ -96,7 +95,7 @@ class ServiceSink:
         self._client: Client | None = None
         self._producer: ImportProducer | None = None
         self._checkpoints: RedisCheckpoints | None = None
-        self._guard = LetterGuard(self._intake_in_force, settings.policies)
+        self._guard = LetterGuard(settings.policies, self._clickhouse)
 
     def publish(self, rows: Sequence[Reference], author: str) -> int | None:
         """Publish reference rows and tell the workers.
@@ -174,9 +173,6 @@ class ServiceSink:
             self._client.close()
         if self._checkpoints is not None:
             self._checkpoints.close()
-
-    def _intake_in_force(self) -> IntakePolicy | None:
-        return rule_books.intake_in_force(rule_books.read(self._clickhouse()))
 
     def _clickhouse(self) -> Client:
         if self._client is None:

@@ -50,6 +50,7 @@ class Doctor(NamedTuple):
 
     hcp_id: str
     name: str
+    name_en: str
     site: int
     """Number of the institution in the territory."""
     department: str
@@ -248,7 +249,7 @@ def _doctors(seed: int, number: int, line: int, sites: tuple[Site, ...]) -> tupl
         draw = rng.random()
         segment = next(name for name, share in _SEGMENTS if draw <= share)
         hcp = f"D{number + 1:05}{count + 1:02}"
-        doctors.append(Doctor(hcp, person(rng).name, place, department, specialty, segment))
+        doctors.append(Doctor(hcp, *person(rng), place, department, specialty, segment))
     return tuple(doctors)
 
 

@@ -121,8 +121,8 @@ class Scene:
         """A professional of this scene."""
         number = sum(isinstance(row, Hcp) for row in self.rows)
         hcp = hcp_id or f"D9{self._mark}{number:02}"
-        name = person(stream(self.company.seed, "planted", hcp)).name
-        row = {"hcp_id": hcp, "name": name, "segment": segment, "is_state_employee": state}
+        who = person(stream(self.company.seed, "planted", hcp))
+        row = {"hcp_id": hcp, "name": who.name, "name_en": who.name_en, "segment": segment, "is_state_employee": state}
         self.rows.append(Hcp.model_validate(row))
         return hcp
 

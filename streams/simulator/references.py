@@ -175,6 +175,7 @@ def _hcps(territory: Territory) -> Iterator[Hcp]:
             {
                 "hcp_id": doctor.hcp_id,
                 "name": doctor.name,
+                "name_en": doctor.name_en,
                 "institution_id": site.institution_id,
                 "department": doctor.department,
                 "specialty": doctor.specialty,

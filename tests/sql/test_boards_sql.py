@@ -330,13 +330,14 @@ def test_live_figures_are_those_of_the_range(reading: Client, filled: tuple[Clie
 
 
 def test_health_of_the_pipeline(reading: Client) -> None:
-    titles = ("Workers", "Messages behind", "Oldest round of checkpoints", "Open dead letters")
-    (workers,), (lag,), (age,), (letters,) = answers(reading, "pulse-pipeline-en", *titles)
+    titles = ("Workers", "Messages behind", "Oldest round of checkpoints", "Open dead letters", "Quarantined (R06)")
+    (workers,), (lag,), (age,), (letters,), (quarantined,) = answers(reading, "pulse-pipeline-en", *titles)
 
     assert workers == {"running": 2, "missing": 0}
     assert lag == {"lag": 12}
     assert age == {"age": 7.5}
     assert letters == {"letters": 1}
+    assert quarantined == {"events": 2, "kinds": 1}, "the third one was a month ago"
 
 
 def test_alert_rules_run_and_give_one_number(reading: Client, filled: tuple[Client, BoardData]) -> None:
@@ -461,7 +462,7 @@ def test_the_compliance_board_counts_alerts_and_cases_as_a_plain_loop(
         }
         assert orjson.loads(row["regions"]) == cells
         assert row["all_alerts"] == len(mine)
-    assert [row["rule_id"] for row in matrix] == ["R19-far", "R17", "R20"]
+    assert [row["rule_id"] for row in matrix] == ["R19-far", "R06", "R17", "R20"]
 
 
 def cases_of(data: BoardData) -> list[dict[str, Any]]:

@@ -12,11 +12,11 @@ import pytest
 from clickhouse_connect.driver.client import Client
 
 from agents.progress.calendar import CompanyTime
+from agents.progress.groups import MICRO
 from agents.progress.lights import Light, Verdicts
 from agents.progress.lights_board import Change, Reading, light_id
 from agents.progress.lights_book import LightBook, LightKey
 from agents.progress.pace import Numbers, interpolated
-from agents.progress.plan import MICRO
 from schemas.events import Sale
 from schemas.lights import LightPolicy
 from schemas.policy import Kpi, KpiPolicy

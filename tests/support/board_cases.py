@@ -14,6 +14,7 @@ RULES = {
     "R19-far": ("prohibited", "red", "rep"),
     "R20": ("monitor", "yellow", "rep"),
     "R17": ("avoid", "amber", "institution"),
+    "R06": ("prohibited", "red", "rep"),
 }
 TRIAL = "trial-200m"
 #: Age of an alert by its number, hours: one of each bucket of the board.
@@ -63,6 +64,8 @@ def store_cases(client: Client, made: Quarter, paths: dict[str, tuple[str, str, 
         if number % 2:
             alerts.append(_alert("R20", "visit", visit, paths, now - timedelta(hours=_AGES[number % 5] + 0.1)))
     alerts += [_alert("R17", "activity", meal, paths, now - timedelta(hours=60)) for meal in meals]
+    alerts += [_set_aside(visit, paths, now - timedelta(minutes=45)) for visit in visits[:2]]
+    alerts += [_set_aside(visits[2], paths, now - timedelta(days=30))]
     names = list(alerts[0])
     client.insert("alerts", [list(one.values()) for one in alerts], column_names=names)
     hits = _hits(client, alerts, now)
@@ -106,6 +109,13 @@ def _alert(
         "explanation": json.dumps(_TREE),
         "version": 1,
     }
+
+
+def _set_aside(visit: dict[str, Any], paths: dict[str, tuple[str, str, str]], raised: datetime) -> dict[str, Any]:
+    """The alert of a visit that was not let in."""
+    parts = [{"text": "quarantine", "value": "0" * 32, "parts": []}]
+    tree = {"text": "R06", "value": "yes", "parts": parts}
+    return _alert("R06", "visit", visit, paths, raised) | {"rule_version": 0, "explanation": json.dumps(tree)}
 
 
 def _work(alert: dict[str, Any], number: int) -> None:

@@ -21,7 +21,7 @@ from streams.gateway.keys import ApiKey, Keys, make
 from streams.gateway.limits import RateLimit
 from streams.gateway.readiness import Readiness
 from streams.gateway.reading import Reading
-from streams.gateway.rules import RuleTitles
+from streams.gateway.rules import RulesInForce
 from streams.gateway.sender import Sender
 from streams.gateway.suspicion import Suspicion, nothing
 from streams.gateway.tokens import Tokens
@@ -125,6 +125,7 @@ def gateway(
     bounds: Bounds | None = None,
     per_s: float = 10_000.0,
     suspicious: Suspicion | None = None,
+    in_force: RulesInForce | None = None,
     timeout_s: float = 20.0,
     kinds: Sequence[str] = ("visit", "sale", "payment", "activity", "survey", "market"),
 ) -> Iterator[Bench]:
@@ -143,7 +144,7 @@ def gateway(
         sender=sender,
         reading=reading,
         hub=Hub(10, 2),
-        titles=RuleTitles(POLICIES),
+        in_force=in_force or RulesInForce(POLICIES),
         readiness=Readiness({"broker": lambda: None, "clickhouse": lambda: reading.rows("SELECT 1")}),
         trees=Trees(reading.reps_below),
     )

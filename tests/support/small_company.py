@@ -11,7 +11,8 @@ import yaml
 from field_force import Message
 from simulated_engine import SimulatedEngine
 
-from agents.progress.plan import MICRO, Plan
+from agents.progress.groups import MICRO
+from agents.progress.plan import Plan
 from schemas.policy import KpiPolicy
 from schemas.reference import Institution, OrganisationNode, Product, Reference, Rep
 from streams import policies

@@ -11,6 +11,7 @@ from xml.etree import ElementTree
 import pytest
 import yaml
 
+from streams import quarantine
 from streams.clickhouse import parse_url
 from streams.settings import Settings
 
@@ -24,12 +25,19 @@ ONCE = ("migrate", "topics", "policies")
 OURS = ("worker", "desk", "gateway")
 ALL = (*SERVERS, *ONCE, *OURS)
 SECRET = re.compile("PASSWORD|SECRET")
-VARIABLE = re.compile(r"(?<!\$)\$\{(\w+)(:[?-])?([^}]*)\}")
+VARIABLE = re.compile(r"(?<!\$)\$\{(\w+)(:[?+-])?([^}]*)\}")
 
 
 def resolved(text: str, **values: str) -> str:
     """As compose fills in variables."""
-    return VARIABLE.sub(lambda match: values.get(match[1], match[3] if match[2] == ":-" else ""), text)
+
+    def filled(match: re.Match[str]) -> str:
+        given = values.get(match[1])
+        if match[2] == ":+":
+            return match[3] if given else ""
+        return given or (match[3] if match[2] == ":-" else "")
+
+    return VARIABLE.sub(filled, text)
 
 
 def test_the_services_are_these() -> None:
@@ -148,18 +156,37 @@ def test_the_example_lists_every_variable() -> None:
     example = (ROOT / "docker" / "compose.env.example").read_text("utf-8")
     listed = dict(re.findall(r"^#?(PULSE_\w+)=(.*)$", example, re.MULTILINE))
     used = {match[1]: match[3] if match[2] == ":-" else "" for match in VARIABLE.finditer(TEXT)}
-    assert listed == used
+    assert listed == used | {"PULSE_QUARANTINE_KEY_FILE": ""}
 
 
 def test_mounted_files_are_there_and_read_only() -> None:
     mounts = [
-        volume for service in SERVICES.values() for volume in service.get("volumes", []) if volume.startswith(".")
+        volume
+        for service in SERVICES.values()
+        for volume in service.get("volumes", [])
+        if isinstance(volume, str) and volume.startswith(".")
     ]
     assert len(mounts) == 8
     for mount in mounts:
         source, _target, mode = mount.split(":")
         assert (ROOT / source).exists()
         assert mode == "ro"
+
+
+def test_workers_have_the_public_key_of_the_quarantine_and_nobody_the_private_one(tmp_path: Path) -> None:
+    service = SERVICES["worker"]
+    inside = service["environment"]["PULSE_QUARANTINE_KEY_FILE"]
+    (mount,) = service["volumes"]
+    _, public = quarantine.make_keys(tmp_path)
+    given = {"PULSE_QUARANTINE_KEY_FILE": str(public)}
+
+    assert (resolved(inside), resolved(mount["source"])) == ("", "/dev/null")
+    assert (resolved(inside, **given), resolved(mount["source"], **given)) == (mount["target"], str(public))
+    assert (mount["type"], mount["read_only"], mount["bind"]) == ("bind", True, {"create_host_path": False})
+    assert public.stat().st_mode & 0o444 == 0o444, "the container reads it as another user"
+    named = {name for name, service in SERVICES.items() if "QUARANTINE" in repr(service)}
+    assert named == {"worker"}
+    assert "quarantine.key" not in TEXT
 
 
 def test_clickhouse_knows_a_writer_and_a_reader() -> None:

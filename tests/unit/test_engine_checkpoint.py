@@ -4,19 +4,24 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import guarded_shard
+import orjson
 import pytest
+from prometheus_client import generate_latest
 from test_intake_shard import NOW, sale, shard, take
 
-from agents.intake.shard import Shard
+from agents.intake.shard import Record, Shard
 from agents.progress.outputs import RollingWindows
 from streams.engine import checkpoint
 from streams.engine.checkpoint import Checkpointer, OwnedShard, Snapshot, take_snapshot
 from streams.engine.limits import DeadLetterLimit
 from streams.engine.sink import Block
 from streams.engine.store import Commit
+from streams.engine.telling import node_messages
 from streams.engine.waiting import held_from_wire
 from streams.errors import LostError, UnavailableError
 from streams.metrics import STALE_S, Metrics
+from streams.topics import NODES
 
 
 class Fakes:
@@ -72,9 +77,9 @@ def fakes(monkeypatch: pytest.MonkeyPatch) -> Fakes:
     return found
 
 
-def checkpointer(fakes: Fakes) -> Checkpointer:
+def checkpointer(fakes: Fakes, metrics: Metrics | None = None) -> Checkpointer:
     wiring: Any = {"store": fakes, "client": None, "producer": fakes, "lost": fakes.lose, "committed": fakes.committed}
-    return Checkpointer(metrics=Metrics(), standstill=asyncio.Lock(), **wiring)
+    return Checkpointer(metrics=metrics or Metrics(), standstill=asyncio.Lock(), **wiring)
 
 
 def owned(target: Shard | None = None) -> OwnedShard:
@@ -141,6 +146,16 @@ def test_the_stamp_of_a_checkpoint_travels_with_its_messages() -> None:
     assert all(b'"s":77' in value and b'"f":5' in value for _, _, value in snapshot.messages)
 
 
+def test_what_children_say_to_one_parent_travels_in_messages_of_a_size() -> None:
+    said = [{"l": "team", "p": parent, "c": f"rep|R{n}", "x": {"a": "x" * 90_000}} for n in range(5) for parent in "TU"]
+    found = list(node_messages(said, {"h": 1, "f": 2}))
+    assert [(topic, key, len(orjson.loads(value))) for topic, key, value in found] == [
+        (NODES, parent, length) for parent in "TU" for length in (2, 2, 1)
+    ]
+    told = [word for _, _, value in found for word in orjson.loads(value)]
+    assert told == [word | {"h": 1, "f": 2} for parent in "TU" for word in said if word["p"] == parent]
+
+
 def test_held_events_survive_the_store() -> None:
     one = shard()
     take(one, sale(rep_id="R9"), key=b"R9")
@@ -167,3 +182,19 @@ def test_health_turns_bad_when_rounds_do_not_end() -> None:
     now_s = datetime.now(UTC).timestamp()
     assert metrics.health(now_s)["status"] == "ok"
     assert "look at ClickHouse" in metrics.health(now_s + STALE_S + 1)["status"]
+
+
+async def test_what_is_not_let_in_is_counted_by_topic_and_by_what_gave_it_away(fakes: Fakes) -> None:
+    one, metrics = guarded_shard.shard(), Metrics()
+    told = [guarded_shard.visit(f"S{number}", feedback_text=guarded_shard.SECRET) for number in range(3)]
+    counted = guarded_shard.visit("S3", rx_count=120)
+    harmless = guarded_shard.visit("E1")
+    one.take("visits", [Record(b"R1", raw, place) for place, raw in enumerate([*told, counted, harmless])], NOW)
+    owned_one = OwnedShard(one, "token", RollingWindows(one.progress))
+    await checkpointer(fakes, metrics).round(lambda: [owned_one])
+
+    shown = generate_latest(metrics.registry).decode()
+    assert {line for line in shown.splitlines() if line.startswith("pulse_quarantined_total")} == {
+        'pulse_quarantined_total{found_in="text",topic="visits"} 3.0',
+        'pulse_quarantined_total{found_in="fields",topic="visits"} 1.0',
+    }

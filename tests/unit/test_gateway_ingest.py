@@ -14,8 +14,8 @@ from schemas.events import EVENT_MODELS
 from streams.gateway.access import Bounds
 from streams.gateway.examples import EVENTS
 from streams.gateway.problems import ProblemError
+from streams.gateway.rules import RulesInForce
 from streams.gateway.splitting import items_of_lines, items_of_list
-from streams.gateway.suspicion import suspicion_of
 
 VISIT = EVENTS["visit"]
 
@@ -275,7 +275,7 @@ def test_what_the_guard_suspects_is_handed_on_and_never_repeated() -> None:
         visit(5, feedback_text="一切顺利"),
         visit(6, feedback_score="high"),
     ]
-    with gateway(suspicious=suspicion_of(POLICIES)) as bench, capture_logs() as logs:
+    with gateway(suspicious=RulesInForce(POLICIES).suspicious) as bench, capture_logs() as logs:
         told = bench.client.post("/v1/events/visit/batch", json=sent, headers=bench.key()).json()
         alone = bench.client.post("/v1/events/visit", json=sent[1], headers=bench.key())
 

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from agents.intake.directory import Directory
-from agents.intake.shard import Limits, Placement, Record, Shard
+from agents.intake.placement import Placement
+from agents.intake.shard import Limits, Record, Shard
 from agents.progress.calendar import CompanyTime
 from agents.progress.outputs import RollingWindows
 from agents.progress.plan import Plan
@@ -234,6 +235,15 @@ def test_a_broken_node_message_is_set_aside_and_changes_nothing(value: bytes) ->
     (entity,) = one.progress.entities.values()
     assert entity.total(["m739676"], CELL, len(VECTOR), ()) == VECTOR
     take_snapshot(OwnedShard(one, "token", RollingWindows(one.progress)), 1, NOW)
+
+
+def test_of_a_bundle_every_sound_word_is_taken_and_a_broken_one_set_aside_once() -> None:
+    one = shard()
+    words = [node(), b"null", node(b="m739677"), node(c="rep|R2")]
+    one.take_messages("nodes", [Record(b"T", b"[%b]" % b",".join(words), 0)], NOW)
+    assert [step for step, _ in steps(one)] == ["roll-up"]
+    (entity,) = one.progress.entities.values()
+    assert entity.total(["m739676"], CELL, len(VECTOR), ()) == [2 * value for value in VECTOR]
 
 
 def literal(name: str, text: str) -> bytes:

@@ -16,7 +16,7 @@ from small_company import policy
 
 from agents.compliance.rule_book import LIVE, RuleBook, RuleSet, Snooze
 from agents.compliance.rules import compile_rule
-from agents.progress.plan import MICRO
+from agents.progress.groups import MICRO
 from schemas.compliance import Rule
 from schemas.events import EVENT_MODELS
 from schemas.policy import KpiPolicy

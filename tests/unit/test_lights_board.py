@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from agents.progress.calendar import CompanyTime
+from agents.progress.groups import MICRO
 from agents.progress.lights_board import LightBoard, LightOutput
 from agents.progress.lights_book import LightBook, LightKey, Seasons
 from agents.progress.outputs import CellRow
-from agents.progress.plan import MICRO
 from schemas.lights import LightPolicy
 from schemas.lights_output import LightChange, LightReading
 from schemas.policy import KpiPolicy

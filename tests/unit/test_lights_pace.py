@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from agents.progress import lights, pace, seasons
 from agents.progress.calendar import CompanyTime
+from agents.progress.groups import MICRO
 from agents.progress.pace import (
     WorkingCalendar,
     counted_day,
@@ -21,7 +22,6 @@ from agents.progress.pace import (
     numbers,
     width_of,
 )
-from agents.progress.plan import MICRO
 from schemas import lights as policy
 from streams.simulator.calendar import calendar_rows
 

@@ -10,8 +10,9 @@ import pytest
 from test_lights_board import SHANGHAI, book, target
 
 from agents.intake.directory import Directory
+from agents.progress.groups import MICRO
 from agents.progress.lights_book import LightBook, Seasons
-from agents.progress.plan import MICRO, Plan
+from agents.progress.plan import Plan
 from agents.progress.seasons import Span, forecast_errors, season, tenths_of_days
 from streams import light_book, policies
 from streams.engine.opening import Company

@@ -11,9 +11,9 @@ from field_force import REPS, TEAMS, Company, Message, company
 from simulated_engine import CELL_KEY, SimulatedEngine
 from test_engine_simulated import moved
 
+from agents.progress.groups import MICRO
 from agents.progress.lights_board import Reading, light_id
 from agents.progress.lights_book import LightKey
-from agents.progress.plan import MICRO
 from schemas.lights import LightPolicy
 from schemas.reference import Reference, Target
 from streams import policies

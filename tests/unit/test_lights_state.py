@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from agents.progress.groups import MICRO
 from agents.progress.lights import (
     Light,
     Rules,
@@ -21,7 +22,6 @@ from agents.progress.lights import (
     verdicts,
 )
 from agents.progress.pace import numbers, width_of
-from agents.progress.plan import MICRO
 from schemas.lights import LightRules
 from schemas.policy import Kpi
 

@@ -14,9 +14,10 @@ from oracle_work import nearest_rank
 from agents.intake.directory import Directory
 from agents.intake.locating import Locator
 from agents.progress.calendar import CompanyTime
+from agents.progress.groups import MICRO
 from agents.progress.histogram import BINS, bin_of, quantile
 from agents.progress.outputs import CellRow, RollingWindows, changed_rows
-from agents.progress.plan import MICRO, Plan
+from agents.progress.plan import Plan
 from agents.progress.snapshot import changed_fields, restore
 from agents.progress.state import MEMBER, ProgressState
 from schemas.events import Event, Market, Sale, Survey, Visit

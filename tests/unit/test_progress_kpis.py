@@ -9,8 +9,9 @@ import yaml
 
 from agents.intake.directory import Directory
 from agents.progress.calendar import CompanyTime
+from agents.progress.groups import MICRO
 from agents.progress.outputs import CellRow, RollingWindows, changed_rows, divide_half_even
-from agents.progress.plan import MICRO, Plan
+from agents.progress.plan import Plan
 from agents.progress.state import MEMBER, ProgressState
 from schemas.events import Event, Payment, Sale, Survey, Visit
 from schemas.policy import KpiPolicy

@@ -3,84 +3,28 @@
 import json
 import stat
 from collections.abc import Sequence
-from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
+from guarded_shard import NOW, ROOT, SECRET, WHEN, shard, snapshot, visit
 
-from agents.compliance.judge import Surroundings
-from agents.compliance.rule_book import empty_rule_book
-from agents.compliance.world import References
-from agents.intake.directory import Directory
 from agents.intake.quarantine import Stopped
-from agents.intake.shard import Limits, Placement, Record, Shard, StoredEvent
-from agents.progress.calendar import CompanyTime
+from agents.intake.shard import Record, StoredEvent
 from agents.progress.outputs import RollingWindows
-from agents.progress.plan import Plan
-from agents.progress.state import ProgressState
-from schemas.intake_policy import IntakePolicy
 from schemas.outputs import DeadLetter
-from schemas.reference import Hcp, Institution, OrganisationNode, Product, Rep
 from schemas.rows import EVENT_TABLES
-from streams import policies, quarantine
+from streams import quarantine
 from streams import settings as settings_module
 from streams.cli import run
-from streams.engine.checkpoint import OwnedShard, Snapshot, take_snapshot
+from streams.engine.checkpoint import OwnedShard, take_snapshot
 from streams.engine.setting_aside import sealed_message
 from streams.errors import InvalidError, UsageError
 from streams.importing.guarding import LetterGuard
 from streams.quarantine import Sealer
 from streams.settings import Settings
-from streams.topics import ALERTS, QUARANTINE, shard_of
-
-ROOT = Path(__file__).parents[2]
-NOW = datetime(2026, 3, 10, 4, tzinfo=UTC)
-POLICY = IntakePolicy.model_validate(
-    yaml.safe_load((ROOT / "policies" / "compliance" / "intake.yaml").read_text(encoding="utf-8"))
-)
-SECRET = "陈医生本月开了120盒安脉平"
-WHEN = "2026-03-04T10:00:00+08:00"
-VISIT = {
-    "event_id": "V1",
-    "occurred_at": WHEN,
-    "check_in_at": WHEN,
-    "source": "crm",
-    "rep_id": "R1",
-    "institution_id": "I1",
-    "hcp_id": "H1",
-}
-
-
-def shard() -> Shard:
-    rows: dict[str, list[Any]] = {
-        "rep": [Rep(rep_id="R1", name="王敏", name_en="Min Wang", team_id="T")],
-        "node": [
-            OrganisationNode(node_id="T", name="T", level="team", parent_id="N"),
-            OrganisationNode(node_id="N", name="N", level="region"),
-        ],
-        "institution": [Institution(institution_id="I1", name="一院", latitude=31.2, longitude=121.4)],
-        "hcp": [Hcp(hcp_id="H1", name="陈")],
-        "product": [Product(product_id="P1", name="安脉平")],
-    }
-    directory, time = Directory(rows), CompanyTime("Asia/Shanghai")
-    book = replace(empty_rule_book(), intake=POLICY)
-    progress = ProgressState(Plan(policies.load(ROOT / "policies")), directory, time)
-    surroundings = Surroundings(book, References(rows, directory), directory, time)
-    limits = Limits(100_000, timedelta(days=1), timedelta(seconds=30))
-    return Shard(Placement(0, 1, shard_of), progress, limits, surroundings)
-
-
-def visit(event_id: str, **fields: Any) -> bytes:
-    return json.dumps(VISIT | {"event_id": event_id} | fields, ensure_ascii=False).encode()
-
-
-def snapshot(one: Shard, *values: bytes | None, key: bytes = b"R1", at: datetime = NOW) -> Snapshot:
-    one.take("visits", [Record(key, value, 7 + place) for place, value in enumerate(values)], at)
-    return take_snapshot(OwnedShard(one, "token", RollingWindows(one.progress)), 1, at)
-
+from streams.topics import ALERTS, QUARANTINE
 
 STOPPED = {
     "an event that is right": visit("S1", feedback_text=SECRET),
@@ -268,6 +212,8 @@ def test_the_key_may_stand_in_a_file(keys: tuple[Path, str], tmp_path: Path) -> 
     assert (of(quarantine_key="k", quarantine_key_file=tmp_path / "none"), of()) == ("k", None)
     with pytest.raises(UsageError, match="cannot be read"):
         of(quarantine_key_file=tmp_path / "none")
+    with pytest.raises(UsageError, match=r"is the private key: name quarantine\.pub"):
+        of(quarantine_key_file=tmp_path / "quarantine.key")
 
 
 # --- commands --------------------------------------------------------------------------------------------------------
@@ -360,7 +306,7 @@ def test_a_wrong_row_that_counts_leaves_no_content_among_the_dead_letters() -> N
         DeadLetter(dead_letter_id=str(number), topic=topic, raw=raw, message=f"got {raw!r}", **known)
         for number, (topic, raw) in enumerate(rows)
     ]
-    kept, stopped = LetterGuard(lambda: None, ROOT / "policies").divide(letters)
+    kept, stopped = LetterGuard(ROOT / "policies").divide(letters)
     assert [letter.raw for letter in kept] == [b"", b'{"a": 1}', b""]
     assert [letter.message[:26] for letter in kept] == [
         "the row counts a professio",
@@ -371,7 +317,7 @@ def test_a_wrong_row_that_counts_leaves_no_content_among_the_dead_letters() -> N
 
 
 def test_without_a_policy_letters_are_stored_as_they_are(tmp_path: Path) -> None:
-    assert LetterGuard(lambda: None, tmp_path).divide([]) == ([], [])
+    assert LetterGuard(tmp_path).divide([]) == ([], [])
 
 
 def test_rebuilt_from_rows_without_coordinates_the_figures_are_those_of_the_day() -> None:

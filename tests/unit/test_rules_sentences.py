@@ -5,13 +5,15 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from rule_world import SHANGHAI, compiled, frame_of
+from rule_world import SHANGHAI, compiled, event_of, frame_of
 
 from agents.compliance.errors import RuleError
 from agents.compliance.language import Scope
-from agents.compliance.nodes import explain
+from agents.compliance.nodes import Frame, explain
 from agents.compliance.templates import Template, written
+from agents.compliance.world import MemoryHistory, References, World
 from schemas.base import Position
+from schemas.reference import Hcp, Institution, Product, Rep
 
 
 @pytest.mark.parametrize(
@@ -70,6 +72,46 @@ def test_a_sentence_names_fields_thresholds_and_named_parts() -> None:
     assert Template(text, scope, "en").fill(frame_of("activity")) == (
         "Wang {meal}: 200.10 > 300, —, attendee H1, attendee H2, attendee somebody"
     )
+
+
+def frame_among(rows: dict[str, list[Any]], kind: str) -> Frame:
+    return Frame(event_of(kind), World(References(rows), MemoryHistory(), SHANGHAI, {}))
+
+
+@pytest.mark.parametrize(
+    ("rep", "institution", "chinese", "english"),
+    [
+        ({"name_en": "Min Wang"}, {"name_en": "First Hospital"}, "王敏在一院", "Min Wang at First Hospital"),
+        ({"name_en": None}, {"name_en": ""}, "王敏在一院", "王敏 at 一院"),
+        (None, {"name_en": "First Hospital"}, "—在一院", "— at First Hospital"),
+    ],
+    ids=["both", "neither", "no representative"],
+)
+def test_english_sentences_say_english_names_where_there_are_any(
+    rep: dict[str, Any] | None, institution: dict[str, Any], chinese: str, english: str
+) -> None:
+    rows: dict[str, list[Any]] = {
+        "rep": [] if rep is None else [Rep(rep_id="R1", name="王敏", **rep)],
+        "institution": [Institution(institution_id="I1", name="一院", **institution)],
+    }
+    frame, scope = frame_among(rows, "visit"), Scope("visit", {}, {})
+    assert Template("{rep.name}在{institution.name}", scope, "zh").fill(frame) == chinese
+    assert Template("{rep.name} at {institution.name}", scope, "en").fill(frame) == english
+
+
+def test_whole_records_and_products_say_english_names_too() -> None:
+    hospital = Institution(institution_id="I1", name="一院", name_en="First")
+    product = Product(product_id="P1", name="安脉平", name_en="Anmaiping", line_name="心血管", line_name_en="Cardio")
+    rows: dict[str, list[Any]] = {"product": [product], "institution": [hospital]}
+    frame, scope = frame_among(rows, "sale"), Scope("sale", {}, {})
+    text = "{product.name} {product.line_name} {institution} {institution.institution_id}"
+    assert Template(text, scope, "en").fill(frame) == "Anmaiping Cardio institution First I1"
+    assert Template(text, scope, "zh").fill(frame) == "安脉平 心血管 institution 一院 I1"
+    doctor = Hcp(hcp_id="H1", name="陈伟", name_en="Wei Chen")
+    assert (
+        Template("{hcp.name}", Scope("visit", {}, {}), "en").fill(frame_among({"hcp": [doctor]}, "visit")) == "Wei Chen"
+    )
+    assert written(hospital, "en", SHANGHAI) == "institution 一院", "reasons are for both languages"
 
 
 @pytest.mark.parametrize(

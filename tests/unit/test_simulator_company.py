@@ -63,7 +63,7 @@ def test_every_id_that_is_named_exists(company: dict[str, list[Any]]) -> None:
 
 
 def test_people_and_places_carry_both_languages(company: dict[str, list[Any]]) -> None:
-    for kind in ("rep", "node", "institution", "product"):
+    for kind in ("rep", "node", "institution", "hcp", "product"):
         assert all(row.name and row.name_en and row.name_en.isascii() for row in company[kind]), kind
 
 

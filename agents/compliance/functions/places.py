@@ -64,7 +64,7 @@ def journey_kmh(_arguments: Sequence[Node], _options: dict[str, Node]) -> Node:
 
 def _asked(kind: Kind, read: Callable[[Located], Any], arguments: Sequence[Node] = ()) -> Node:
     def run(frame: Frame) -> Any:
-        return read(frame.event.findings.located)
+        return read(frame.located)
 
     return node(kind, run, arguments)
 

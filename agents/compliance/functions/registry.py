@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from agents.compliance.kinds import Kind
-from agents.compliance.nodes import Frame, Node, Run, folded, node
+from agents.compliance.nodes import Call, Frame, Node, Run, folded, node
 
 #: Work on present values.
 Work = Callable[..., Any]
@@ -61,7 +61,8 @@ def function(name: str, *takes: Taken, gives: Kind, says: str, example: str) -> 
 
     def register(work: Work) -> Work:
         def build(arguments: Sequence[Node], _options: dict[str, Node]) -> Node:
-            return folded(node(gives, _strict([part.run for part in arguments], work), arguments, is_steady=True))
+            run = _strict([part.run for part in arguments], work)
+            return folded(node(gives, run, arguments, is_steady=True, call=Call(work, takes_frame=False)))
 
         FUNCTIONS[name] = Function(name, takes, gives, says, build, example)
         return work
@@ -75,7 +76,7 @@ def asking(name: str, *takes: Taken, gives: Kind, says: str, example: str) -> Ca
     def register(work: Work) -> Work:
         def build(arguments: Sequence[Node], _options: dict[str, Node]) -> Node:
             run = _strict_with_frame([part.run for part in arguments], work)
-            return node(gives, run, arguments, op=name)
+            return node(gives, run, arguments, op=name, call=Call(work, takes_frame=True))
 
         FUNCTIONS[name] = Function(name, takes, gives, says, build, example)
         return work

@@ -15,7 +15,10 @@ from schemas.reference import Hcp, Institution, Product, Rep
           example="filed(rep, day)")  # fmt: skip
 def filed(rep: Any, day: date) -> bool:
     """Whether one of the filing periods holds the day."""
-    return any(holds(period.filed_from, period.filed_to, day) for period in rep.filings)
+    for period in rep.filings:  # noqa: SIM110 - a generator in `any` takes twice as long
+        if holds(period.filed_from, period.filed_to, day):
+            return True
+    return False
 
 
 @asking("registered", (TEXT,), (TEXT,), (DURATION,), gives=TRUTH,

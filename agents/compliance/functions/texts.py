@@ -7,9 +7,10 @@ from functools import lru_cache
 from agents.compliance.folding import fold
 from agents.compliance.functions.registry import CallError, asking, building, constant_of, function
 from agents.compliance.kinds import NUMBER, TEXT, TRUTH, list_of
-from agents.compliance.nodes import Frame, Node, node
+from agents.compliance.nodes import Frame, Node, Run, node
 from agents.compliance.patterns import PatternError, parse
 from agents.compliance.searching import Searcher
+from agents.compliance.straight import straight
 
 #: Characters of a text that cost one step when words are looked for, and when texts are compared.
 _WORDS_A_STEP, _PAIRS_A_STEP = 200, 20
@@ -17,6 +18,8 @@ _WORDS_A_STEP, _PAIRS_A_STEP = 200, 20
 #: the same event must have the same outcome in every worker.
 _STATES_A_STEP = 100
 _PLACES = Decimal("0.0001")
+#: What is said of texts of so many characters is remembered.
+_SHORT = 100
 
 
 @building("contains_any", (TEXT,), (list_of(TEXT),), gives=TRUTH, says="whether a text has one of the words in it",
@@ -24,20 +27,34 @@ _PLACES = Decimal("0.0001")
 def contains_any(arguments: Sequence[Node], _options: dict[str, Node]) -> Node:
     """Whether one of the words occurs; those that are written out, or on a list, are folded already."""
     get, listed = arguments[0].run, arguments[1]
-    known = _folded(listed.value) if listed.is_constant else None
-    words_of = listed.run
+    if listed.is_constant and listed.value is not None:
+        return node(TRUTH, _has_known(get, _folded(listed.value)), arguments)
+    words_of = straight(listed)
+
+    def run(frame: Frame) -> bool | None:
+        text = get(frame)
+        words = None if text is None else words_of(frame)
+        if not words:
+            return None if words is None else False
+        frame.spend(len(words) * (1 + len(text) // _WORDS_A_STEP))
+        return _has_one(words if isinstance(words, frozenset) else _folded(tuple(words)), fold(text))
+
+    return node(TRUTH, run, arguments)
+
+
+def _has_known(get: Run, words: frozenset[str]) -> Run:
+    """The same with words that are always these: texts repeat."""
+    number = len(words)
+    of_short = lru_cache(1 << 12)(lambda text: _has_one(words, fold(text)))
 
     def run(frame: Frame) -> bool | None:
         text = get(frame)
         if text is None:
             return None
-        words = words_of(frame) if known is None else known
-        if words is None:
-            return None
-        frame.spend(len(words) * (1 + len(text) // _WORDS_A_STEP))
-        return _has_one(words if isinstance(words, frozenset) else _folded(tuple(words)), fold(text))
+        frame.spend(number * (1 + len(text) // _WORDS_A_STEP))
+        return of_short(text) if len(text) <= _SHORT else _has_one(words, fold(text))
 
-    return node(TRUTH, run, arguments)
+    return run
 
 
 def _has_one(words: frozenset[str], text: str) -> bool:
