@@ -54,7 +54,7 @@ class CaseCommand(Model):
             "note": ("remark",),
             "link": ("other_case_id",),
         }
-        if missing := [name for name in needs.get(self.action, ()) if not getattr(self, name)]:
+        if missing := [name for name in needs.get(self.action, ()) if not (getattr(self, name) or "").strip()]:
             msg = f"the action {self.action!r} needs {', '.join(missing)}"
             raise ValueError(msg)
         return self

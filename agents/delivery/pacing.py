@@ -54,7 +54,7 @@ def decide(
         now: the moment.
         zone: of the company.
     """
-    ordered = sorted(due, key=lambda one: (_URGENCY[one.colour], one.due_at, one.delivery_id))
+    ordered = sorted(due, key=_urgency)
     held, free = _in_peace(ordered, recipient, now, zone)
     together = [one for one in free if one.joins]
     alone = [one for one in free if not one.joins]
@@ -63,7 +63,14 @@ def decide(
         held += _later(together, next_at)
         together = []
     room -= bool(together)
+    if together:  # there is a message that goes out now: what is urgent does not wait behind it
+        together = sorted((*together, *alone[room:]), key=_urgency)
+        alone = alone[:room]
     return Decision(tuple(together), tuple(alone[:room]), (*held, *_later(alone[room:], next_at)))
+
+
+def _urgency(one: Delivery) -> tuple[int, datetime, str]:
+    return _URGENCY[one.colour], one.due_at, one.delivery_id
 
 
 def _in_peace(

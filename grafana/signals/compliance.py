@@ -67,23 +67,25 @@ WHERE colour = 'red' AND state != 'closed' AND acknowledged_at IS NULL AND {IN_N
 MATRIX = Signal(
     "compliance_lights",
     "[[规则 × 大区|Rule × region]]",
-    "[[时段内的预警中尚未结案的件数，颜色是规则的级别；全部结案为绿，没有预警则空白。|"
+    "[[时段内的预警中尚未结案的件数，颜色是规则的级别；全部结案为绿，没有预警则空白。合计含不属于任何大区的。|"
     "Alerts of the range whose cases are not closed, in the colour of the rule; green when all are closed, "
-    "blank when there was none.]]",
+    "blank when there was none. The total counts those of no region, too.]]",
     f"""SELECT
-    rule_id, any(level) AS level, any(title) AS title, sum(alerts) AS all_alerts,
+    rule_id, any(level) AS level, any(title) AS title, any(everywhere) AS all_alerts,
     toJSONString(CAST(arrayMap(one -> (one.2, one.3), arraySort(groupArray((region_id, region, cell)))),
         'Map(String, String)')) AS regions
 FROM
 (
     SELECT
         rule.rule_id AS rule_id, rule.level AS level, rule.title AS title, region.region_id AS region_id,
-        region.name AS region, counted.alerts AS alerts,
+        region.name AS region, rule.everywhere AS everywhere,
         multiIf(counted.waiting > 0, concat(rule.colour, ' ', toString(counted.waiting)),
             counted.alerts > 0, 'green 0', '') AS cell
     FROM
     (
-        SELECT rule_id, colour, {LEVEL} AS level, title_[[zh|en]] AS title FROM case_log WHERE {HERE}
+        SELECT rule_id, colour, {LEVEL} AS level, title_[[zh|en]] AS title,
+            count() OVER (PARTITION BY rule_id) AS everywhere
+        FROM case_log WHERE {HERE}
         ORDER BY raised_at DESC LIMIT 1 BY rule_id
     ) AS rule
     CROSS JOIN

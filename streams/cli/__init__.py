@@ -90,4 +90,5 @@ def _line(error: Any) -> str:
         return f"unexpected {type(error).__name__}: {' '.join(str(error).split())}; --debug shows where"
     context: Any = getattr(error, "ctx", None)
     message = " ".join(error.format_message().split()).rstrip(".")  # type: ignore[attr-defined]
+    message = message.replace(": Value error, ", ": ")
     return f"{message[:1].lower()}{message[1:]}: `{context.command_path if context else 'pulse'} --help` shows how"

@@ -33,6 +33,11 @@ def _plain(value: Any) -> str:
     raise TypeError(msg)
 
 
+def _harmless(text: str) -> str:
+    """A text of somebody's on one line, without what would move the cursor: else it could pass for a line of ours."""
+    return "".join(letter if letter.isprintable() else " " for letter in text)
+
+
 def print_list(found: Sequence[Shown]) -> None:
     """A line a case, and how many there are."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
@@ -45,11 +50,11 @@ def print_list(found: Sequence[Shown]) -> None:
             Text(item["colour"], style=_STYLES.get(item["colour"], "")),
             state,
             item["rule_id"],
-            Text(f"{item['subject_kind']} {item['subject_id']}"),
-            Text(item["rep_id"]),
+            Text(_harmless(f"{item['subject_kind']} {item['subject_id']}")),
+            Text(_harmless(item["rep_id"])),
             f"{item['raised_at']:%Y-%m-%d %H:%M:%S}",
-            Text(item["assignee"]),
-            Text(item["message_en"]),
+            Text(_harmless(item["assignee"])),
+            Text(_harmless(item["message_en"])),
         )
     Console(file=sys.stdout, width=None if sys.stdout.isatty() else _WIDE, highlight=False).print(table)
     counted = Counter(item["colour"] for item in found)
@@ -59,10 +64,10 @@ def print_list(found: Sequence[Shown]) -> None:
 def print_case(item: Mapping[str, Any]) -> None:
     """Everything of one case."""
     sys.stdout.write(f"{item['case_id']}  {item['rule_id']}  {item['title_zh']}  {item['title_en']}\n")
-    sys.stdout.write(f"  {item['message_zh']}\n  {item['message_en']}\n\n")
+    sys.stdout.write(f"  {_harmless(item['message_zh'])}\n  {_harmless(item['message_en'])}\n\n")
     for name, text in _facts(item):
         if text:
-            sys.stdout.write(f"  {name:<13} {text}\n")
+            sys.stdout.write(f"  {name:<13} {_harmless(text)}\n")
     for basis in item["basis"] or ():
         note = f" ({basis['note']})" if basis.get("note") else ""
         sys.stdout.write(f"  {'basis':<13} {basis['source']} {basis['article']}{note}\n")
@@ -101,7 +106,7 @@ def _facts(item: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 def _tree(node: Mapping[str, Any], depth: int) -> Iterator[str]:
     value = node.get("value")
-    yield f"{'  ' * depth}{node['text']} = {'(missing)' if value is None else value}"
+    yield f"{'  ' * depth}{_harmless(node['text'])} = {'(missing)' if value is None else _harmless(value)}"
     for part in node.get("parts", ()):
         yield from _tree(part, depth + 1)
 
@@ -118,4 +123,5 @@ def line(row: Shown) -> str:
     rest += [f"to {row['assignee']}"] if row["action"] == "assign" and row["outcome"] == "done" else []
     rest += [f"other case {row['other_case_id']}"] if row["other_case_id"] else []
     rest += [f"“{row['remark']}”"] if row["remark"] else []
-    return f"{row['recorded_at']:%Y-%m-%d %H:%M:%S} UTC  {what}{who}{''.join(f', {text}' for text in rest)}"
+    said = _harmless(f"{what}{who}{''.join(f', {text}' for text in rest)}")
+    return f"{row['recorded_at']:%Y-%m-%d %H:%M:%S} UTC  {said}"

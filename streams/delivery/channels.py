@@ -4,7 +4,6 @@ import asyncio
 import json
 import logging
 import os
-import threading
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -15,6 +14,7 @@ from dotenv import dotenv_values
 
 from agents.delivery.pacing import Outcome
 from schemas.delivery import OUTBOX, Channel, DeliveryPolicy, Message
+from streams.delivery.robots import look_into_answers, most_bytes, shortened
 from streams.delivery.webhook import Webhook
 from streams.errors import UsageError
 
@@ -79,12 +79,21 @@ class Apprise:
     def __init__(self, url: str, limit_s: float) -> None:
         import apprise  # noqa: PLC0415 - it looks at all the services it knows, which takes its time
 
+        _hush()
+        look_into_answers()
         self._text = apprise.NotifyFormat.TEXT
-        asset = apprise.AppriseAsset(app_id="sfe-pulse", app_desc="sfe-pulse", app_url="", async_mode=False)
-        self._service = apprise.Apprise(asset=asset)
+        # without a time limit of its own it works in our threads, not in a few that all channels would share
+        asset = apprise.AppriseAsset(
+            app_id="sfe-pulse", app_desc="sfe-pulse", app_url="", async_mode=False, service_timeout=0
+        )
+        asset.http_redirects = False  # a POST that is led on arrives as a GET, and its 200 says nothing
+        self._service = apprise.Apprise(asset=asset, log_level=logging.WARNING)
         if not self._service.add(url):
             msg = "this is no address apprise knows: write for example wecombot://KEY or mailtos://user:password@host"
             raise UsageError(msg)
+        for service in self._service:
+            service.request_rate_per_sec = 0  # apprise would sleep 5.5 s between two; the recipient's limit is ours
+        self._most_bytes = min(map(most_bytes, self._service))
         self._limit_s = limit_s
         # threads of its own: a service that hangs uses up these and no other channel's
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="apprise")
@@ -98,33 +107,22 @@ class Apprise:
             return Outcome(f"no answer within {self._limit_s:g} s")
 
     def _notify(self, message: Message) -> Outcome:
-        with _Complaints() as complaints:
-            is_taken = self._service.notify(title=message.title, body=message.text, body_format=self._text)
-        return Outcome() if is_taken else Outcome(complaints.first or "the service did not take it")
+        body = shortened(message.text, self._most_bytes - len(message.title.encode()))
+        with self._service.notify(title=message.title, body=body, body_format=self._text) as result:
+            said = next((entry.message for one in result for entry in one.logs()), "the service did not take it")
+            return Outcome() if result else Outcome(" ".join(said.split())[:_LONGEST_ERROR])
 
     async def close(self) -> None:
         """Wait for nobody."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
 
-class _Complaints(logging.Handler):
-    """The first warning that apprise logs in this thread."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.WARNING)
-        self.first = ""
-        self._thread = threading.get_ident()
-
-    def __enter__(self) -> "_Complaints":
-        logging.getLogger("apprise").addHandler(self)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        logging.getLogger("apprise").removeHandler(self)
-
-    def emit(self, record: logging.LogRecord) -> None:
-        if record.thread == self._thread and not self.first:
-            self.first = " ".join(record.getMessage().split())[:_LONGEST_ERROR]
+def _hush() -> None:
+    """Keep what apprise logs to the outcomes: of an address it cannot use it writes the keys into the log."""
+    logger = logging.getLogger("apprise")
+    logger.propagate = False
+    if not logger.handlers:  # else Python writes it to the standard error
+        logger.addHandler(logging.NullHandler())
 
 
 class Channels:

@@ -142,15 +142,18 @@ class Queue:
         with _translated():
             async with self._redis.pipeline(transaction=True) as pipe:
                 for one in deliveries:
-                    self._note_row(pipe, one, now)
-                    pipe.set(self._key("done", one.delivery_id), one.status, ex=_REMEMBERED_S)
-                    pipe.hdel(self._key("items"), one.delivery_id)
-                    pipe.zrem(self._key("due", lane_of(one)), one.delivery_id)
-                    pipe.srem(self._key("of", one.alert_id), one.delivery_id)
-                    pipe.delete(self._key("claim", one.delivery_id))
+                    self._end(pipe, one, now)
                 if deliveries[0].status == "sent":
                     self._note_sent(pipe, deliveries[0], now)
                 await pipe.execute()
+
+    def _end(self, pipe: Any, one: Delivery, now: datetime) -> None:
+        self._note_row(pipe, one, now)
+        pipe.set(self._key("done", one.delivery_id), one.status, ex=_REMEMBERED_S)
+        pipe.hdel(self._key("items"), one.delivery_id)
+        pipe.zrem(self._key("due", lane_of(one)), one.delivery_id)
+        pipe.srem(self._key("of", one.alert_id), one.delivery_id)
+        pipe.delete(self._key("claim", one.delivery_id))
 
     def _note_sent(self, pipe: Any, one: Delivery, now: datetime) -> None:
         """One message more went out on the lane."""
@@ -190,15 +193,26 @@ class Queue:
             )
         return [datetime.fromtimestamp(score, UTC) for _member, score in found]
 
-    async def claim(self, deliveries: Sequence[Delivery], lease_s: float) -> list[Delivery]:
-        """Those of the deliveries that are ours to send now: not over, and nobody else is about to send them."""
+    async def claim(self, deliveries: Sequence[Delivery], lease_s: float, now: datetime) -> list[Delivery]:
+        """Those of the deliveries that are ours to send now: not over, and nobody else is about to send them.
+
+        What is over and was put back, by a desk that planned it at the same time or whose attempt failed while
+        somebody acted, is taken out again: it would be due for ever, in the place of others.
+        """
         with _translated():
             async with self._redis.pipeline(transaction=True) as pipe:
                 for one in deliveries:
                     pipe.set(self._key("claim", one.delivery_id), self._token, nx=True, px=int(lease_s * 1000))
-                    pipe.exists(self._key("done", one.delivery_id))
+                    pipe.get(self._key("done", one.delivery_id))
+                    pipe.hexists(self._key("items"), one.delivery_id)
                 found = await pipe.execute()
-        return [one for one, ours, done in zip(deliveries, found[::2], found[1::2], strict=True) if ours and not done]
+            states = list(zip(deliveries, found[::3], found[1::3], found[2::3], strict=True))
+            async with self._redis.pipeline(transaction=True) as pipe:
+                for one, _, done, is_back in states:
+                    if done and is_back:
+                        self._end(pipe, one.model_copy(update={"status": done}), now)
+                await pipe.execute()
+        return [one for one, ours, done, _ in states if ours and not done]
 
     @contextlib.asynccontextmanager
     async def holding(self, lane: str, lease_s: float) -> AsyncIterator[bool]:

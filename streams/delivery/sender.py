@@ -24,6 +24,8 @@ _LOOK_EVERY_S = 0.25
 #: A claim outlasts its attempt by so much; whoever takes over a killed desk's work waits until it has run out.
 _MARGIN_S = 2.0
 _SETTLE_S = 0.5
+#: How long what is on its way is waited for at the end; `pulse up` gives the whole desk 4 s.
+_FINISH_S = 2.0
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,7 @@ class Sender:
         self._office = office
         self._clock = clock
         self._busy: dict[str, asyncio.Task[None]] = {}
+        self._is_ending = False
         self.woken = asyncio.Event()
 
     async def run(self) -> None:
@@ -67,9 +70,16 @@ class Sender:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self.woken.wait(), _LOOK_EVERY_S)
         finally:
-            for task in self._busy.values():
-                task.cancel()
-            await asyncio.gather(*self._busy.values(), return_exceptions=True)
+            await self._finish()
+
+    async def _finish(self) -> None:
+        """Settle what is on its way: it would be sent again. What takes too long is left to whoever comes next."""
+        self._is_ending = True
+        if busy := list(self._busy.values()):
+            await asyncio.wait(busy, timeout=_FINISH_S)
+        for task in busy:
+            task.cancel()
+        await asyncio.gather(*busy, return_exceptions=True)
 
     async def _look(self) -> None:
         try:
@@ -115,6 +125,8 @@ class Sender:
         await self._queue.put_off(decision.put_off, now)
         batches = [*([decision.together] if decision.together else []), *((one,) for one in decision.alone)]
         for batch in batches:
+            if self._is_ending or self._office() is not office:
+                return  # what is left is still due; the channels of a policy that was replaced are closed
             await self._queue.extend(lane, self._lease_s(lane) + _MARGIN_S)
             await self._send(batch, recipient, sending, office)
 
@@ -126,7 +138,7 @@ class Sender:
     async def _send(self, batch: Sequence[Delivery], recipient: Recipient, sending: Sending, office: Office) -> None:
         """One message: claimed, handed over, and noted what came of it."""
         lane = lane_of(batch[0])
-        claimed = await self._queue.claim(batch, self._lease_s(lane))
+        claimed = await self._queue.claim(batch, self._lease_s(lane), self._clock())
         told = await self._with_notices(claimed)
         if not told:
             return

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import structlog
@@ -19,7 +19,7 @@ from streams.delivery.consuming import Consuming, read
 from streams.delivery.office import Keeper
 from streams.delivery.queue import Queue
 from streams.delivery.sender import Sender
-from streams.errors import PulseError, UnavailableError
+from streams.errors import PulseError, UnavailableError, UsageError
 from streams.settings import Settings
 from streams.supervisor.kafka_topics import ensure_topics
 
@@ -30,6 +30,8 @@ _WRITE_EVERY_S = 0.5
 #: Between two looks for alerts that are stored and were never told of: a broker may lose messages.
 _RECONCILE_S = 5.0
 _AT_ONCE = 1_000
+#: A little longer than the longest escalation waits, and shorter than Redis remembers how deliveries ended.
+_LONGEST_WAIT = timedelta(days=35)
 
 
 class DeliveryService(Service):  # type: ignore[misc] # mode has no types
@@ -51,19 +53,38 @@ class DeliveryService(Service):  # type: ignore[misc] # mode has no types
         self._tasks: list[asyncio.Task[None]] = []
 
     async def on_start(self) -> None:
-        """Connect and join the group."""
+        """Connect."""
         settings = self._settings
         url = settings.redis_url.get_secret_value() if settings.redis_url else ""
         self._queue = Queue(url, settings.group)
         self._client = await asyncio.to_thread(connect, settings.clickhouse_url)
         self._writer = await asyncio.to_thread(connect, settings.clickhouse_url)
-        self._keeper = Keeper(settings, await asyncio.to_thread(table.calendar, self._client))
+
+    async def _begin(self) -> bool:
+        """Join the group once there is a policy to go by; False when it is time to stop before."""
+        if (keeper := await self._policy()) is None:
+            return False
+        settings, self._keeper = self._settings, keeper
         self._sender = Sender(self._queue, lambda: self._keeper.office)
         await self._fill(datetime.now(UTC) - self._keeper.office.desk.policy.not_older_than)
         await asyncio.to_thread(ensure_topics, settings)
         self._consuming = Consuming(settings)
         await self._consuming.start()
         log.info("delivery ready")
+        return not self.should_stop
+
+    async def _policy(self) -> Keeper | None:
+        """The policy in force; a wrong one is waited for, for it must not keep the desk from keeping the cases."""
+        told = ""
+        while not self.should_stop:
+            try:
+                return Keeper(self._settings, await asyncio.to_thread(table.calendar, self._client))
+            except UsageError as error:
+                if str(error) != told:
+                    told = str(error)
+                    log.error("the policy of delivery is wrong; nobody is told until it is mended", error=told)
+            await self.sleep(_RECONCILE_S)
+        return None
 
     async def on_stop(self) -> None:
         """Leave the group, close; what is pending stays in Redis, and a message on its way is settled first."""
@@ -83,6 +104,14 @@ class DeliveryService(Service):  # type: ignore[misc] # mode has no types
 
     @Service.task  # type: ignore[untyped-decorator]
     async def _run(self) -> None:
+        try:
+            if await self._begin():
+                await self._go_on()
+        except Exception as error:
+            self.failure = error
+            self.failed.set()
+
+    async def _go_on(self) -> None:
         loops: list[Coroutine[Any, Any, None]] = [
             self._sender.run(),
             self._again(self._read, 0),
@@ -154,7 +183,7 @@ class DeliveryService(Service):  # type: ignore[misc] # mode has no types
         found = await asyncio.to_thread(table.untold, self._client, since, _AT_ONCE)
         if new := await self._plan(found):
             log.info("deliveries planned of stored alerts", deliveries=new, alerts=len(found))
-        await self._restore(since, now)
+        await self._restore(now)
         for alert_id in await asyncio.to_thread(table.acknowledged, self._client):
             await self._queue.call_off(alert_id, now)
 
@@ -165,9 +194,9 @@ class DeliveryService(Service):  # type: ignore[misc] # mode has no types
             await self._queue.fill(over)
             log.info("Redis filled from ClickHouse", deliveries=len(over))
 
-    async def _restore(self, since: datetime, now: datetime) -> None:
+    async def _restore(self, now: datetime) -> None:
         """Take up again what was noted as waiting and Redis does not know any more."""
-        waiting = await asyncio.to_thread(table.pending, self._client, since)
+        waiting = await asyncio.to_thread(table.pending, self._client, now - _LONGEST_WAIT)
         lost = await self._queue.unknown(waiting)
         if not lost:
             return

@@ -43,7 +43,7 @@ _SEEN = """
 _LOG = """
     SELECT * FROM delivery_log WHERE ({status:String} = '' OR status = {status:String})
         AND ({recipient:String} = '' OR recipient = {recipient:String})
-    ORDER BY coalesce(sent_at, due_at) DESC, delivery_id LIMIT {limit:UInt64}"""
+    ORDER BY coalesce(sent_at, planned_at) DESC, delivery_id LIMIT {limit:UInt64}"""
 
 
 def row_of(one: Delivery, now: datetime) -> str:

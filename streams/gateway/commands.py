@@ -96,7 +96,7 @@ def _made(
         command_id = uuid.uuid4()
     else:
         command_id = uuid.uuid5(_NAMESPACE, f"{person.subject}\x1f{case_id}\x1f{action}\x1f{idempotency_key}")
-    by = Person(person_id=person.subject, role=person.role, name=person.name)
+    by = Person(person_id=person.person_id, role=person.role, name=person.name)
     try:
         return CaseCommand(
             command_id=str(command_id),

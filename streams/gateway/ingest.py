@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
+import orjson
+
 from agents.intake.decode import RefusedError, check_time, decode
 from agents.intake.guard import plain_id
 from schemas.events import EVENT_MODELS, Event
@@ -122,7 +124,7 @@ class _Checking:
         message = str(error)
         if error.step != "size" and self._rules.suspicious(raw):
             message = _WITHHELD
-            self._send(Message(EVENT_MODELS[self._kind].topic, self._sender.key_id, raw))
+            self._send(Message(EVENT_MODELS[self._kind].topic, _owner_in(raw) or self._sender.key_id, raw))
         self.results.append(Result("refused", None, error.step, message))
 
     def _again(self, event: Event, told: str | None, index: int) -> Result:
@@ -138,6 +140,15 @@ class _Checking:
     def _send(self, message: Message) -> None:
         self.messages.append(message)
         self.places.append(len(self.results))
+
+
+def _owner_in(raw: bytes) -> str | None:
+    """Representative that an event names which cannot be used; its case is about them, not about the key."""
+    try:
+        content = orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        return None
+    return plain_id(content.get("rep_id")) if isinstance(content, dict) else None
 
 
 def check(kind: str, items: Sequence[bytes], sender: System, rules: Rules, now: datetime | None = None) -> Checked:

@@ -31,7 +31,7 @@ class Individual:
     """A person, as the token says.
 
     Attributes:
-        subject: who; the `person_id` of commands.
+        subject: who.
         role: decides what may be seen and done.
         node: organisation node of a manager.
         rep_id: of a representative.
@@ -45,6 +45,11 @@ class Individual:
     rep_id: str | None
     name: str | None
     expires_s: float
+
+    @property
+    def person_id(self) -> str:
+        """Who gives a command: of a representative the `rep_id`, by which the desk knows whose alerts are their own."""
+        return self.rep_id if self.role == "rep" and self.rep_id is not None else self.subject
 
     @property
     def limited_as(self) -> str:
@@ -96,5 +101,5 @@ def check_may(person: Individual, action: Action) -> None:
         ProblemError: 403, the role may not.
     """
     if action not in MAY[person.role]:
-        allowed = ", ".join(name for name in ACTIONS if name in MAY[person.role]) or "give no commands"
-        raise ProblemError(403, f"the role {person.role} may not {action.replace('_', ' ')} a case; it may: {allowed}")
+        allowed = ", ".join(name for name in ACTIONS if name in MAY[person.role]) or "nothing"
+        raise ProblemError(403, f"the role {person.role} may not do {action} with a case; it may do: {allowed}")

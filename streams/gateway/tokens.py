@@ -5,10 +5,10 @@ import secrets
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import jwt
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from schemas.base import Id, Text
 from schemas.cases import PersonRole
@@ -20,6 +20,8 @@ from streams.settings import Settings
 #: HS256 needs a secret as long as its hash.
 _SHORTEST_SECRET = 32
 _LEEWAY_S = 10
+#: The year 10000; an end beyond what a float holds is none.
+_LATEST_S = 253_402_300_800
 _FILE = "jwt-secret"
 _PEM = "-----BEGIN"
 
@@ -29,7 +31,7 @@ class _Claims(BaseModel):
 
     sub: Id
     role: PersonRole
-    exp: int | float
+    exp: Annotated[int | float, Field(lt=_LATEST_S)]
     node: Id | None = None
     rep_id: Id | None = None
     name: Text | None = None

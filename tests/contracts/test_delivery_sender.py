@@ -22,6 +22,7 @@ from streams.delivery.sender import Office, Sender
 from streams.local import LocalServices
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
+LANE = "desk\x1foutbox"
 
 
 @dataclass
@@ -141,19 +142,59 @@ async def test_two_desks_send_it_once(bench: Bench) -> None:
 
 async def test_a_desk_that_comes_back_from_a_standstill_sends_nothing_that_is_claimed_or_done(bench: Bench) -> None:
     await bench.plan(alert())
-    due = await bench.queue.due("desk\x1foutbox", bench.now)
+    due = await bench.queue.due(LANE, bench.now)
     other = bench.another()
 
-    assert await other.claim(due, 60) == due
-    assert await bench.queue.claim(due, 60) == []
+    assert await other.claim(due, 60, bench.now) == due
+    assert await bench.queue.claim(due, 60, bench.now) == []
     await other.finish([due[0].model_copy(update={"status": "sent", "message_id": "m"})], bench.now)
-    assert await bench.queue.claim(due, 60) == []
+    noted = await bench.queue.rows()
+    assert await bench.queue.claim(due, 60, bench.now) == []
+    assert await bench.queue.rows() == noted
+
+
+async def test_what_is_over_leaves_the_queue_whoever_put_it_back(bench: Bench) -> None:
+    """A desk that planned at the same time, or whose attempt failed while somebody acted, puts back what is over."""
+    late = bench.another()
+    await bench.plan(alert())
+    (one,) = await bench.queue.due(LANE, bench.now)
+    await bench.serve()
+    bench.now += timedelta(seconds=1)
+    await late.put_off([one], bench.now)
+    bench.now += timedelta(seconds=1)
+    await bench.serve()
+
+    assert len(bench.channels["outbox"].got) == 1
+    assert await bench.queue.due(LANE, bench.now) == []
+    assert await bench.states() == [("sent", "")]
+
+
+async def test_an_attempt_to_escalate_that_fails_while_somebody_acts_is_called_off(bench: Bench) -> None:
+    outbox = bench.channels["outbox"]
+    bench.policy = policy(escalation={"levels": [{"after": "30 minutes", "to": ["desk"]}]})
+    await bench.plan(alert())
+    await bench.serve()
+    bench.now += timedelta(minutes=31)
+    outbox.gate, outbox.outcomes = asyncio.Event(), [Outcome("no answer")]
+    serving = asyncio.create_task(bench.serve())
+    while len(outbox.got) < 2:
+        await asyncio.sleep(0)
+    await bench.queue.call_off(alert().alert_id, bench.now)
+    bench.now += timedelta(seconds=1)
+    outbox.gate.set()
+    await serving
+    bench.now += timedelta(minutes=1)
+    await bench.serve()
+
+    assert len(outbox.got) == 2
+    assert await bench.queue.due(LANE, bench.now) == []
+    assert [status for status, _ in await bench.states()] == ["called_off", "sent"]
 
 
 async def test_a_claim_runs_out_so_that_what_a_killed_desk_claimed_is_sent(bench: Bench) -> None:
     await bench.plan(alert())
-    due = await bench.queue.due("desk\x1foutbox", bench.now)
-    await bench.another().claim(due, 0.2)
+    due = await bench.queue.due(LANE, bench.now)
+    await bench.another().claim(due, 0.2, bench.now)
     await bench.serve()
     assert bench.channels["outbox"].got == []
 
@@ -200,7 +241,7 @@ async def test_what_was_given_up_is_taken_up_again(bench: Bench) -> None:
     outbox = bench.channels["outbox"]
     outbox.outcomes = [Outcome("answered 404", is_final=True)]
     await bench.plan(alert())
-    due = await bench.queue.due("desk\x1foutbox", bench.now)
+    due = await bench.queue.due(LANE, bench.now)
     await bench.serve()
     assert await bench.states() == [("failed", "answered 404")]
 
@@ -262,6 +303,47 @@ async def test_an_escalation_ends_when_somebody_acts(bench: Bench, acted_min: in
     statuses = [status for status, _ in await bench.states()]
     assert statuses.count("sent") == 1 + len(levels)
     assert statuses.count("called_off") == (2 - len(levels) if acted_min != -1 else 0)
+
+
+async def test_a_desk_that_stops_settles_what_is_on_its_way_and_begins_nothing_new(bench: Bench) -> None:
+    outbox = bench.channels["outbox"]
+    outbox.gate = asyncio.Event()
+    await bench.plan(alert(), alert(2))
+    running = asyncio.create_task(bench.sender().run())
+    while not outbox.got:
+        await asyncio.sleep(0)
+    running.cancel()
+    for _ in range(10):  # as many turns of the loop as hearing of it takes
+        await asyncio.sleep(0)
+    outbox.gate.set()
+    await asyncio.gather(running, return_exceptions=True)
+    assert len(outbox.got) == 1
+    assert await bench.states() == [("sent", ""), ("waiting", "")]
+    await bench.serve()
+
+    told = [notice.alert_id for message in outbox.got for notice in message.alerts]
+    assert sorted(told) == sorted((alert().alert_id, alert(2).alert_id))
+
+
+async def test_what_is_left_when_the_policy_changes_goes_out_by_the_new_one(bench: Bench) -> None:
+    before, after = Fake(gate=asyncio.Event()), Fake()
+    offices: list[Any] = [
+        Office(bench.desk, Channels(outbox=fake), Style(SHANGHAI))  # type: ignore[arg-type]
+        for fake in (before, after)
+    ]
+    sender = Sender(bench.queue, lambda: offices[0], lambda: bench.now)
+    await bench.plan(*map(alert, range(3)))
+    serving = asyncio.create_task(bench.serve(sender))
+    while not before.got:
+        await asyncio.sleep(0)
+    del offices[0]
+    assert before.gate is not None
+    before.gate.set()
+    await serving
+    await bench.serve(sender)
+
+    assert (len(before.got), len(after.got)) == (1, 2)
+    assert await bench.states() == [("sent", "")] * 3
 
 
 async def test_a_channel_that_is_not_set_up_any_more_is_a_failure_that_says_so(bench: Bench) -> None:

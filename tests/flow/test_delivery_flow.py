@@ -145,10 +145,13 @@ def now(number: int, ago_s: float = 0, **fields: Any) -> Alert:
 
 
 async def test_an_alert_is_told_within_two_seconds_and_once_whatever_happens(town: Town) -> None:
-    # stored while nobody listened: told at the start
+    # stored while nobody listened: told at the start, which waits for a policy that is right
     missed = now(100)
     town.store(missed)
+    (town.folder / "delivery.yaml").write_text("channels: []", encoding="utf-8")
     town.start()
+    await town.until(lambda: "until it is mended" in (town.folder / "log").read_text(), "the complaint")
+    (town.folder / "delivery.yaml").write_text(POLICY, encoding="utf-8")
     await town.until(lambda: missed.alert_id in town.told, "the stored alert")
 
     taken = []

@@ -472,7 +472,7 @@ def cases_of(data: BoardData) -> list[dict[str, Any]]:
 
 def test_a_region_sees_its_own_alerts_alone(reading: Client, filled: tuple[Client, BoardData]) -> None:
     alerts = cases_of(filled[1])
-    for region in sorted({row["region_id"] for row in alerts}):
+    for region in sorted({row["region_id"] for row in alerts} - {""}):
         ((raised,),) = answers(reading, "pulse-compliance-en", "Alerts", node=region)
         assert sum(raised.values()) == sum(row["region_id"] == region for row in alerts)
 

@@ -188,7 +188,7 @@ def test_commands_go_where_the_person_sees_the_case(bench: Bench) -> None:
     sent = [(topic, key, command_of(value)) for topic, key, value, _ in bench.producer.sent]
     assert [(topic, key) for topic, key, _ in sent] == [("commands", one.alert_id)] * 3
     assert sent[0][2].command_id == sent[1][2].command_id == taken[0].json()["command_id"]
-    assert (sent[0][2].by.person_id, sent[0][2].by.role, sent[0][2].remark) == ("ann", "rep", "看过了")
+    assert (sent[0][2].by.person_id, sent[0][2].by.role, sent[0][2].remark) == ("R-3", "rep", "看过了")
     assert sent[2][2].by.role == "manager"
 
 

@@ -64,6 +64,7 @@ def store_cases(client: Client, made: Quarter, paths: dict[str, tuple[str, str, 
         if number % 2:
             alerts.append(_alert("R20", "visit", visit, paths, now - timedelta(hours=_AGES[number % 5] + 0.1)))
     alerts += [_alert("R17", "activity", meal, paths, now - timedelta(hours=60)) for meal in meals]
+    alerts[-1] |= {"team_id": "", "region_id": ""}  # of somebody who belonged to no team on that day
     alerts += [_set_aside(visit, paths, now - timedelta(minutes=45)) for visit in visits[:2]]
     alerts += [_set_aside(visits[2], paths, now - timedelta(days=30))]
     names = list(alerts[0])

@@ -19,11 +19,13 @@ class Receiver:
     Attributes:
         url: where it listens.
         answers: status and headers of the next answers; 200 when there are none left. Status 0 hangs.
+        said: body of every answer.
         got: headers and body of every request.
     """
 
     url: str = ""
     answers: list[tuple[int, dict[str, str]]] = field(default_factory=list)
+    said: str = "said"
     got: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
     seen: Callable[[], None] = lambda: None
@@ -35,7 +37,7 @@ class Receiver:
         status, headers = self.answers.pop(0) if self.answers else (200, {})
         if status == 0:
             await asyncio.sleep(3600)
-        return web.Response(status=status, headers=headers, text="said")
+        return web.Response(status=status, headers=headers, text=self.said)
 
 
 @asynccontextmanager

@@ -165,6 +165,11 @@ def test_the_model_refuses_what_an_action_cannot_do_without(action: str, field: 
         command(action, **{field: None})
 
 
+def test_blanks_are_no_remark() -> None:
+    with pytest.raises(ValidationError, match="the action 'close' needs remark"):
+        command("close", remark=" \n\u3000")
+
+
 def test_a_life_of_a_case() -> None:
     opening = Opening(CASE, "R01", "R1", NOW)
     first = opened(CaseState(CASE), opening)

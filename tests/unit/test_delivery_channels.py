@@ -1,7 +1,11 @@
 """Channels against a real HTTP receiver and a real mail server on loopback."""
 
 import asyncio
+import contextlib
+import importlib
+import io
 import json
+import logging
 import re
 import time
 from collections.abc import Callable
@@ -13,15 +17,18 @@ import pytest
 from delivery_samples import MONDAY, alert, policy
 from receivers import mailbox, receiving
 
+from agents.delivery.pacing import Outcome
 from agents.delivery.routing import Desk, plan
 from agents.delivery.wording import Style, message_of, notice_of
 from schemas.delivery import Message
 from streams.delivery.channels import Apprise, Outbox
 from streams.delivery.webhook import Webhook, judged, signature
+from streams.errors import UsageError
 
 pytestmark = pytest.mark.usefixtures("network")
 DOC = Path(__file__).parents[2] / "docs" / "delivery.md"
 SECRET = "a key of 密"
+_ROBOTS = {"wecombot": "NotifyWeComBot", "dingtalk": "NotifyDingTalk"}
 
 
 def message() -> Message:
@@ -136,13 +143,55 @@ async def test_a_mail_server_that_refuses_is_an_error_to_try_again() -> None:
         box.refuses = True
         outcome = await Apprise(_mail(box.port), 10).send(message())
 
-    assert outcome.error
+    assert outcome.error == 'Sending email to "desk@example.com" failed.'
     assert not outcome.is_final
     assert box.mails == []
 
 
+async def test_a_mail_server_that_is_away_is_named_as_the_reason() -> None:
+    async with mailbox() as box:
+        pass
+
+    assert (await Apprise(_mail(box.port), 10).send(message())).error.startswith("Connection error while submitting")
+
+
+@pytest.mark.parametrize("url", ["slack://s3cretA/s3cretB", "dingtalk://s3cret!", "json://user:s3cretpw@"])
+def test_an_address_that_cannot_be_used_is_written_nowhere(url: str) -> None:
+    written = io.StringIO()  # pytest's own capture listens to loggers that hand nothing on, too
+    handler = logging.StreamHandler(written)
+    logging.getLogger().addHandler(handler)
+    try:
+        with pytest.raises(UsageError) as error, contextlib.redirect_stderr(written):
+            Apprise(url, 10)
+    finally:
+        logging.getLogger().removeHandler(handler)
+
+    assert "s3cret" not in f"{error.value}{written.getvalue()}"
+
+
 def _mail(port: int) -> str:
     return f"mailto://127.0.0.1:{port}/?from=pulse@example.com&to=desk@example.com&smtp=127.0.0.1&mode=insecure"
+
+
+async def test_messages_that_come_together_are_not_kept_apart_by_apprise(monkeypatch: pytest.MonkeyPatch) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr(time, "sleep", slept.append)
+    async with mailbox() as box:
+        channel = Apprise(_mail(box.port), 10)
+        outcomes = [await channel.send(message()) for _ in range(3)]
+
+    assert [outcome.error for outcome in outcomes] == [""] * 3
+    assert len(box.mails) == 3
+    assert slept == []  # apprise by itself: twice 5.5 s
+
+
+async def test_apprise_does_not_follow_redirects() -> None:
+    async with receiving() as receiver:
+        receiver.answers.append((302, {"Location": receiver.url}))
+        outcome = await Apprise(receiver.url.replace("http://", "json://"), 10).send(message())
+
+    assert outcome.error
+    assert len(receiver.got) == 1
 
 
 async def test_apprise_that_hangs_is_left_after_the_time_limit_and_another_channel_goes_on(tmp_path: Path) -> None:
@@ -154,6 +203,52 @@ async def test_apprise_that_hangs_is_left_after_the_time_limit_and_another_chann
 
     assert outcome.error == "no answer within 0.3 s"
     assert other.error == ""
+
+
+@pytest.mark.parametrize("name", ["wecombot", "dingtalk"])
+async def test_a_robot_that_refuses_with_status_200_has_not_taken_it(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plugin = getattr(importlib.import_module(f"apprise.plugins.{name}"), _ROBOTS[name])
+    async with receiving() as receiver:
+        monkeypatch.setattr(plugin, "notify_url", receiver.url)
+        channel = Apprise(f"{name}://botkey", 10)
+        receiver.said = '{"errcode": 93000, "errmsg": "invalid webhook url"}'
+        refused = await channel.send(message())
+        receiver.said = '{"errcode": 0, "errmsg": "ok"}'
+        taken = await channel.send(message())
+
+    assert refused == Outcome("refused with errcode 93000: invalid webhook url")
+    assert taken == Outcome()
+    assert len(receiver.got) == 2
+
+
+async def test_wecom_gets_no_more_than_it_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    plugin = importlib.import_module("apprise.plugins.wecombot").NotifyWeComBot
+    lines = [f"[红] R08 第{number}次拜访只有2分钟，少于规定的5分钟 (R-017)" for number in range(40)]
+    async with receiving() as receiver:
+        monkeypatch.setattr(plugin, "notify_url", receiver.url)
+        long = message().model_copy(update={"title": "40 条合规提醒", "text": "\n".join(lines)})
+        outcome = await Apprise("wecombot://botkey", 10).send(long)
+
+    sent = json.loads(receiver.got[0][1])["text"]["content"]
+    title, *told, last = sent.splitlines()
+    assert outcome == Outcome()
+    assert 1_900 < len(sent.encode()) <= 2_048
+    assert (title, told, last) == ("40 条合规提醒", lines[: len(told)], "…")
+
+
+async def test_services_that_hang_use_up_the_threads_of_no_other_channel() -> None:
+    async with receiving() as receiver, mailbox() as box:
+        receiver.answers += [(0, {})] * 12
+        hanging = [Apprise(receiver.url.replace("http://", "json://"), 0.3) for _ in range(3)]
+        tried = await asyncio.gather(*(one.send(message()) for one in hanging for _ in range(4)))
+        taken = await Apprise(_mail(box.port), 2).send(message())
+        for one in hanging:
+            await one.close()
+
+    assert {outcome.error for outcome in tried} == {"no answer within 0.3 s"}
+    assert taken == Outcome()
 
 
 async def test_the_outbox_holds_one_line_a_message_for_its_owner_alone(tmp_path: Path) -> None:

@@ -264,11 +264,22 @@ def test_what_exceeds_the_limit_waits_to_go_out_in_one_message(
     assert all(one.joins and one.status == "bundled" for one in decision.put_off)
 
 
+def test_a_red_alert_does_not_wait_behind_a_digest_that_takes_the_last_message() -> None:
+    limit = {"messages": 3, "per": "hour"}
+    sent = [MONDAY - timedelta(minutes=30)] * 2
+    red = due(2)
+    decision = decide([*due(9, "yellow", joins=True), *red], recipient(limit=limit), sent, MONDAY, SHANGHAI)
+
+    assert [one.colour for one in decision.together] == ["red"] * 2 + ["yellow"] * 9
+    assert (decision.alone, decision.put_off) == ((), ())
+
+
 def test_what_waited_goes_out_in_one_message_that_counts_as_one() -> None:
     bundled, new = due(50, joins=True), due(3, "amber")
     decision = decide([*bundled, *new], recipient(limit={"messages": 3, "per": "minute"}), [], MONDAY, SHANGHAI)
 
-    assert (len(decision.together), len(decision.alone), len(decision.put_off)) == (50, 2, 1)
+    # the third would wait a minute, so it goes along
+    assert (len(decision.together), len(decision.alone), len(decision.put_off)) == (51, 2, 0)
     full = [MONDAY - timedelta(seconds=1)] * 3
     nothing = decide(bundled, recipient(limit={"messages": 3, "per": "minute"}), full, MONDAY, SHANGHAI)
     assert (nothing.together, len(nothing.put_off)) == ((), 50)

@@ -7,6 +7,7 @@ import json
 import stat
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,9 @@ from gateway_parts import SECRET, Bench, FakeReading, QuietFeed, bearer, gateway
 from pydantic import SecretStr
 from structlog.testing import capture_logs
 
-from agents.cases.deciding import MAY
+from agents.cases.deciding import MAY, Circumstances, refusal
+from agents.cases.state import CaseState
+from schemas.cases import CaseCommand
 from streams.errors import UnavailableError, UsageError
 from streams.gateway.app import skeleton
 from streams.gateway.keys import Keys, digest_of
@@ -57,6 +60,7 @@ WRONG_TOKENS: dict[str, tuple[str, str]] = {
     "expired": (token("auditor", exp=NOW - 60), "the token has expired"),
     "not yet": (token("auditor", nbf=NOW + 600), "ImmatureSignature"),
     "no end": (token("auditor", exp=None), "MissingRequiredClaim"),
+    "an end beyond all numbers": (token("auditor", exp=10**400), "exp"),
     "other audience": (token("auditor", aud="shop"), "InvalidAudience"),
     "other issuer": (token("auditor", iss="shop"), "InvalidIssuer"),
     "other secret": (token("auditor", secret="x" * 40), "InvalidSignature"),
@@ -164,6 +168,30 @@ def test_who_may_do_what(bench: Bench, role: str) -> None:
     }
 
     assert done == MAY[role]  # type: ignore[index]
+
+
+def test_who_may_not_hears_what_may_be_done(bench: Bench) -> None:
+    told = [
+        bench.client.post(f"/v1/cases/{CASE}/need_more", json={}, headers=bearer(role)).json()["detail"]
+        for role in ("operations", "auditor")
+    ]
+
+    assert told == [
+        "the role operations may not do need_more with a case; it may do: acknowledge, assign, link, note",
+        "the role auditor may not do need_more with a case; it may do: nothing",
+    ]
+
+
+def test_a_representative_is_known_to_the_desk_by_rep_id_whatever_the_subject() -> None:
+    with gateway(FakeReading(lambda _statement, _values: [{"one": 1}])) as made:
+        headers = bearer("rep", sub="u-4711", rep_id="R-1")
+        answer = made.client.post(f"/v1/cases/{CASE}/note", json={"remark": "seen"}, headers=headers)
+        command = CaseCommand.model_validate_json(made.producer.sent[-1][2])
+    around = Circumstances(command.at, timedelta(), lambda _case: True)
+
+    assert answer.status_code == 202
+    assert refusal(CaseState(CASE, "R01", "R-1", "open"), command, around) is None
+    assert refusal(CaseState(CASE, "R01", "R-2", "open"), command, around) is not None
 
 
 def test_the_document_shows_the_same_tables() -> None:

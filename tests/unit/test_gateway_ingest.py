@@ -286,6 +286,16 @@ def test_what_the_guard_suspects_is_handed_on_and_never_repeated() -> None:
     assert "(got 'high')" in told["results"][5]["message"]
     # the stream sets aside what it gets: all but what is merely wrong
     assert [json.loads(value) for _, _, value, _ in bench.producer.sent] == [*sent[:5], sent[1]]
+    # and its case is about the representative it names, whether it could be used or not
+    assert {key for _, key, _, _ in bench.producer.sent} == {visit(1)["rep_id"]}
+
+
+def test_what_names_no_representative_has_the_key_that_sent_it() -> None:
+    secret = "王医生本月开了阿托伐他汀120盒"
+    with gateway(suspicious=RulesInForce(POLICIES).suspicious) as bench:
+        bench.client.post("/v1/events/visit", json={"rep_id": secret, "text": secret}, headers=bench.key())
+
+    assert [key for _, key, _, _ in bench.producer.sent] == [bench.keys["crm"].split("_")[1]]
 
 
 def test_large_batches_count_as_several_requests() -> None:

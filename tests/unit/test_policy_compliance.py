@@ -226,7 +226,7 @@ def test_an_unknown_rule_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[s
 
 def test_the_rules_cannot_be_published_yet(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["policy", "publish", "compliance", "--policies", str(folder(tmp_path))]) == 2
-    assert "'compliance' is not one of 'kpis', 'lights'" in capsys.readouterr().err
+    assert "for 'name': 'compliance' is not one of 'kpis', 'lights'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
