@@ -38,8 +38,7 @@ class LetterGuard:
         """The letters as they may be stored, and those whose content must go to the quarantine.
 
         Raises:
-            UsageError: the policy of the intake is wrong.
-            UnavailableError: ClickHouse does not answer.
+            PolicyError: the policy of the intake is wrong.
         """
         kept, stopped = list[DeadLetter](), list[DeadLetter]()
         for letter in letters:
