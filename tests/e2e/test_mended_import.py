@@ -7,6 +7,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import data_folders
 import pytest
 from commands import Result, Up, pulse_here, until
 
@@ -68,7 +69,7 @@ class Trial:
     def __init__(self, folder: Path, up: Callable[..., Up], capsys: pytest.CaptureFixture[str]) -> None:
         self.folder, self.data, self._capsys = folder, folder / "data", capsys
         (folder / "m.yaml").write_text(MAPPING, "utf-8")
-        self.running = up("--data", self.data)
+        self.running = up("--data", data_folders.started(self.data))
         self.running.wait_until_started()
 
     def pulse(self, *arguments: object) -> Result:

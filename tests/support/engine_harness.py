@@ -15,6 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import data_folders
 import recovery_rules
 import redis
 from clickhouse_connect.driver.client import Client
@@ -35,7 +36,7 @@ from streams.topics import OTHER_TOPICS, SHARD_TOPICS
 ROOT = Path(__file__).parents[2]
 PARTITIONS = 4
 DRAIN_S = 60.0
-_POLL_S = 0.02
+_POLL_S = 0.05
 #: What a shard's checkpoint is made of in Redis.
 _PARTS = ("meta", "state", "seen")
 #: Checkpoints so frequent that a kill nearly always falls between two of them.
@@ -183,10 +184,12 @@ class Stack:
 
     def start_clickhouse(self) -> None:
         """Start ClickHouse, on the port it had before."""
-        port = int(clickhouse.parse_url(self._url("clickhouse_url"))["port"]) if self._clickhouse else 0
-        self._clickhouse = local.start(
-            self.folder / "clickhouse", ("clickhouse",), clickhouse_port=port, stderr=self._log
-        )
+        folder, port = self.folder / "clickhouse", 0
+        if self._clickhouse is None:
+            data_folders.migrated(folder)
+        else:
+            port = int(clickhouse.parse_url(self._url("clickhouse_url"))["port"])
+        self._clickhouse = local.start(folder, ("clickhouse",), clickhouse_port=port, stderr=self._log)
 
     def stop_clickhouse(self) -> None:
         """Take ClickHouse away; its files stay."""
