@@ -95,7 +95,6 @@ def write(path: Path, lines: list[str]) -> None:
     path.write_text("\n".join([HEADER, *lines]) + "\n", "utf-8")
 
 
-@pytest.mark.timeout(180)
 def test_bad_lines_mended_and_sent_equal_a_right_file(
     tmp_path: Path, up: Callable[..., Up], capsys: pytest.CaptureFixture[str]
 ) -> None:

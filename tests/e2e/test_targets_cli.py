@@ -55,7 +55,7 @@ def policies(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def imported(folder: Path, policies: Path, sales: Path, goals: Path, timeout_s: float = 100) -> Path:
+def imported(folder: Path, policies: Path, sales: Path, goals: Path, timeout_s: float = 200) -> Path:
     data = data_folders.started(folder / "data")
     result = pulse(
         *("up", "--json", "--data", data, "--clickhouse-port", 0, "--exit-when-drained"),

@@ -34,7 +34,7 @@ def command(*arguments: object) -> list[str]:
     return [sys.executable, "-m", "streams.cli", *map(str, arguments)]
 
 
-def until(condition: Callable[[], bool], what: str, timeout_s: float = 60.0) -> None:
+def until(condition: Callable[[], bool], what: str, timeout_s: float = 120.0) -> None:
     """Wait for a condition.
 
     Raises:
@@ -80,7 +80,7 @@ class Result:
         return lines[0]
 
 
-def pulse(*arguments: object, stdin: str | None = None, timeout_s: float = 100, **settings: str) -> Result:
+def pulse(*arguments: object, stdin: str | None = None, timeout_s: float = 200, **settings: str) -> Result:
     """Run `pulse` to its end."""
     done = subprocess.run(
         command(*arguments),
@@ -157,7 +157,7 @@ class Up:
         until(lambda: self.process.poll() is not None or b'"started"' in self.out.read_bytes(), "pulse up to start")
         assert self.process.poll() is None, self.err.read_text()
 
-    def wait(self, timeout_s: float = 100) -> Result:
+    def wait(self, timeout_s: float = 200) -> Result:
         code = self.process.wait(timeout_s)
         return Result(code, self.out.read_bytes(), self.err.read_text())
 

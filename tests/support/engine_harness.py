@@ -34,7 +34,7 @@ from streams.topics import OTHER_TOPICS, SHARD_TOPICS
 
 ROOT = Path(__file__).parents[2]
 PARTITIONS = 4
-DRAIN_S = 60.0
+DRAIN_S = 120.0
 _POLL_S = 0.05
 #: What a shard's checkpoint is made of in Redis.
 _PARTS = ("meta", "state", "seen")

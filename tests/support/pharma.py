@@ -35,7 +35,7 @@ def import_of(file: Path) -> tuple[str, str]:
     return "--import", f"sales={file}:{MAPPING}"
 
 
-def drained(data: Path, file: Path, *arguments: object, timeout_s: float = 100, **settings: str) -> Result:
+def drained(data: Path, file: Path, *arguments: object, timeout_s: float = 200, **settings: str) -> Result:
     result = pulse(
         *("up", "--json", "--data", data, "--clickhouse-port", 0, "--no-simulate", *import_of(file)),
         *("--exit-when-drained", *arguments),

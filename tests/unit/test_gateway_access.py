@@ -55,7 +55,7 @@ def pair() -> tuple[str, str]:
 NOW = time.time()
 WRONG_TOKENS: dict[str, tuple[str, str]] = {
     "expired": (token("auditor", exp=NOW - 60), "the token has expired"),
-    "not yet": (token("auditor", nbf=NOW + 600), "ImmatureSignature"),
+    "not yet": (token("auditor", nbf=NOW + 86_400), "ImmatureSignature"),
     "no end": (token("auditor", exp=None), "MissingRequiredClaim"),
     "other audience": (token("auditor", aud="shop"), "InvalidAudience"),
     "other issuer": (token("auditor", iss="shop"), "InvalidIssuer"),
