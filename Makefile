@@ -2,8 +2,8 @@
 .POSIX:
 
 PYTHON ?= python3
-# Processes the tests run in: one more than the cores of a small machine, for many tests wait for a broker.
-JOBS ?= 3
+# Processes the tests run in; many tests wait, so that a quiet machine has room for one more than it has cores.
+JOBS ?= 2
 # Extra arguments: make run ARGS="--data /srv/pulse", make test ARGS="-k market".
 ARGS ?=
 
