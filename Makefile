@@ -2,13 +2,15 @@
 .POSIX:
 
 PYTHON ?= python3
-# Processes the tests run in.
+# Processes the tests run in; many tests wait, so that a quiet machine has room for one more than it has cores.
 JOBS ?= 2
 # Extra arguments: make run ARGS="--data /srv/pulse", make test ARGS="-k market".
 ARGS ?=
 
 BIN = .venv/bin
 PY = $(BIN)/python
+# Where the environment forbids it nothing is compiled once and for all: each of some hundred processes does it again.
+TESTED = PYTHONDONTWRITEBYTECODE= $(PY) -m pytest
 
 # Leaves a .venv that works alone; otherwise makes one, with a Python that is new enough or not at all.
 VENV = if ! $(PY) -c 'import sys, pip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
@@ -61,10 +63,10 @@ run: install
 	@exec $(BIN)/pulse up $(ARGS)
 
 test: install-test
-	$(PY) -m pytest -n $(JOBS) --dist loadfile $(ARGS)
+	$(TESTED) -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-full: install-test
-	$(PY) -m pytest -m 'full and not kafka' $(ARGS)
+	$(TESTED) -m 'full and not kafka' $(ARGS)
 
 test-kafka:
 	@for tool in java mvn; do \
@@ -72,7 +74,7 @@ test-kafka:
 			echo "test-kafka: $$tool was not found, so the suite on a real Kafka was not run"; exit 0; \
 		fi; \
 	done; \
-	$(MAKE) install-test && echo '$(PY) -m pytest -m kafka tests/kafka' && $(PY) -m pytest -m kafka tests/kafka $(ARGS)
+	$(MAKE) install-test && echo '$(PY) -m pytest -m kafka tests/kafka' && $(TESTED) -m kafka tests/kafka $(ARGS)
 
 check: install-test
 	$(PY) -m ruff format --check .

@@ -7,7 +7,7 @@ the next one and two processes may migrate at the same time. No statement names 
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -25,6 +25,13 @@ _NAME = re.compile(r"\d{4}_[a-z]+(_[a-z0-9]+)+")
 _END_OF_STATEMENT = re.compile(r";[ \t]*(?:\n|\Z)")
 #: Written in a view where the company's time zone belongs.
 _TIME_ZONE = "{{time_zone}}"
+#: Columns of `schema_migrations` and their types.
+_RECORD = {
+    "name": "String",
+    "kind": "LowCardinality(String)",
+    "checksum": "String",
+    "applied_at": "DateTime64(3, 'UTC')",
+}
 
 
 class Applied(NamedTuple):
@@ -58,11 +65,22 @@ def migrate(
     """
     with translated():
         missing = plan(read_scripts(folder, time_zone), _applied(client))
-        for script in missing if not dry_run else ():
-            for statement in script.statements:
-                client.command(statement)
-            _record(client, script)
+        if not dry_run:
+            _run(client, missing)
     return missing
+
+
+def _run(client: Client, missing: Iterable[Applied]) -> None:
+    """Run scripts; a migration is recorded at once, the views together after the last: they may all run again."""
+    views = []
+    for script in missing:
+        for statement in script.statements:
+            client.command(statement)
+        if script.kind == "view":
+            views.append(script)
+        else:
+            _record(client, [script])
+    _record(client, views)
 
 
 def migrate_database(
@@ -163,6 +181,10 @@ def _applied(client: Client) -> dict[tuple[str, str], str]:
     return {(kind, name): checksum for kind, name, checksum in rows}
 
 
-def _record(client: Client, script: Applied) -> None:
-    row = [script.name, script.kind, script.checksum, datetime.now(UTC)]
-    client.insert("schema_migrations", [row], column_names=["name", "kind", "checksum", "applied_at"])
+def _record(client: Client, scripts: Sequence[Applied]) -> None:
+    if not scripts:
+        return
+    now = datetime.now(UTC)
+    rows = [[script.name, script.kind, script.checksum, now] for script in scripts]
+    # with the types given the client does not ask for them, which takes longer than the insert
+    client.insert("schema_migrations", rows, column_names=list(_RECORD), column_type_names=list(_RECORD.values()))

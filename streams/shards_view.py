@@ -36,6 +36,8 @@ class Progress:
     """Events that wait for reference data."""
     unsaid: int = 0
     """Totals that a shard has in its checkpoint and will tell with its next one."""
+    reference_version: int = 0
+    """Publication of reference data that every shard goes by, or a newer one."""
 
     @property
     def total_lag(self) -> int:
@@ -62,6 +64,7 @@ class Progress:
             dead_letters=self.dead_letters - start.dead_letters,
             held=self.held,
             unsaid=self.unsaid,
+            reference_version=self.reference_version,
         )
 
 
@@ -195,6 +198,7 @@ def progress_of(metas: Sequence[Mapping[str, str]], low: Offsets, high: Offsets,
         dead_letters=counters["c:dead_letters"],
         held=counters["held"],
         unsaid=counters["unsaid"] + sum(int(meta.get("resend", resend)) < resend for meta in metas),
+        reference_version=min((int(meta.get("reference_version", 0)) for meta in metas), default=0),
     )
 
 

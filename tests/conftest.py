@@ -5,13 +5,33 @@ import socket
 from pathlib import Path
 from typing import Any, NoReturn
 
+import data_folders
 import pytest
 from hypothesis import settings
 
 #: The same examples in every run, and no clock: a busy machine is no fault of the code.
 settings.register_profile("pulse", deadline=None, derandomize=True)
 settings.load_profile("pulse")
-UNIT = Path(__file__).parent / "unit"
+TESTS = Path(__file__).parent
+UNIT = TESTS / "unit"
+#: What takes longest begins first, so that no process is left alone with it at the end; then folder by folder.
+LONGEST = ("flow/test_engine_recovery.py", "e2e/test_up.py", "e2e/test_targets_cli.py", "sql/test_boards_sql.py")
+FOLDERS = ("flow", "e2e", "sql", "contracts", "unit")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Order the files, each of which runs as it is, from the longest to the shortest."""
+    items.sort(key=lambda item: _rank(item.path.relative_to(TESTS)))
+
+
+def _rank(file: Path) -> tuple[int, int]:
+    long = LONGEST.index(name) if (name := file.as_posix()) in LONGEST else len(LONGEST)
+    return long, FOLDERS.index(file.parts[0]) if file.parts[0] in FOLDERS else len(FOLDERS)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _folders_of_the_run(tmp_path_factory: pytest.TempPathFactory) -> None:
+    data_folders.share(tmp_path_factory)
 
 
 @pytest.fixture

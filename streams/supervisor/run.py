@@ -12,7 +12,7 @@ from typing import Any
 import structlog
 
 from agents.progress.calendar import CompanyTime
-from streams import dead_letters, light_policy, lights_view, migrate, policies, quarantine, rule_lifecycle
+from streams import dead_letters, light_policy, lights_view, migrate, policies, quarantine, references, rule_lifecycle
 from streams.clickhouse import connect
 from streams.errors import PulseError, UnavailableError, UsageError
 from streams.importing import ImportJob
@@ -38,6 +38,8 @@ _TICK_S, _IDLE_S = 0.25, 1.0
 _LOG_EVERY_S = 10.0
 #: Workers that are up but hold no shards after this long are a fault worth saying.
 _READY_S = 120.0
+#: What is published last is taken up within a few seconds; a worker that cannot use it says why.
+_ADOPT_S = 30.0
 
 _log = structlog.get_logger("supervisor")
 
@@ -100,6 +102,7 @@ class Run:
         self._pace = Pace()
         self._started_s = 0.0
         self._drained_s = 0.0
+        self._behind_s = 0.0
         self._seen = Progress()
         self._logged_s = time.monotonic()
         self._logged = Progress()
@@ -196,13 +199,30 @@ class Run:
                 progress = self._read(view, " · ".join(filter(None, (imports.status, simulating.status))))
                 if error := imports.error or simulating.error:
                     raise error
-                if leave and not feeding and progress.drained() and desk.drained(settings):
+                if not leave or feeding or not (progress.drained() and desk.drained(settings)):
+                    continue
+                if self._is_up_to_date(settings, progress):
                     break
         finally:
             self._drained_s = time.monotonic()
             imports.stop()
             simulating.stop()
         return imports, simulating
+
+    def _is_up_to_date(self, settings: Settings, progress: Progress) -> bool:
+        """Whether all shards go by the newest reference data, which may change lights; waited for only so long."""
+        try:
+            with closing(connect(settings.clickhouse_url)) as client:
+                newest = references.newest_version(client)
+        except UnavailableError:
+            return False
+        if progress.reference_version >= newest:
+            return True
+        self._behind_s = self._behind_s or time.monotonic()
+        if time.monotonic() - self._behind_s < _ADOPT_S:
+            return False
+        _log.warning("workers do not take up reference data", published=newest, taken_up=progress.reference_version)
+        return True
 
     def _look(self, pool: WorkerPool, services: Services) -> None:
         """Keep the workers running and note their memory."""

@@ -3,12 +3,9 @@
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import data_folders
 import pytest
 from commands import Up, background, write_sample
-from pydantic import SecretStr
-
-from streams import local
-from streams.migrate import migrate_database
 
 
 @pytest.fixture
@@ -21,10 +18,7 @@ def up(tmp_path: Path) -> Iterator[Callable[..., Up]]:
 @pytest.fixture(scope="session")
 def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data folder with empty tables."""
-    data = tmp_path_factory.mktemp("migrated")
-    with local.start(data, ["clickhouse"], clickhouse_port=0) as services:
-        migrate_database(SecretStr(services.urls["clickhouse_url"]))
-    return data
+    return data_folders.migrated(tmp_path_factory.mktemp("migrated"))
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from urllib.request import urlopen
 
+import data_folders
 from commands import Up, gone, pulse, until
 
 
@@ -48,7 +49,7 @@ def answers(url: str) -> bool:
 def test_up_serves_the_boards_starts_them_again_and_takes_them_along(up: Callable[..., Up], tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        running = up("--boards", "--data", tmp_path / "data", PULSE_BOARDS_PORT=str(port))
+        running = up("--boards", "--data", data_folders.started(tmp_path / "data"), PULSE_BOARDS_PORT=str(port))
         running.wait_until_started()
     started = json.loads(running.out.read_text().splitlines()[0])
     url = started["boards_url"]
@@ -65,7 +66,7 @@ def test_up_serves_the_boards_starts_them_again_and_takes_them_along(up: Callabl
 
 
 def test_the_page_does_not_outlive_a_killed_supervisor(up: Callable[..., Up], tmp_path: Path) -> None:
-    running = up("--boards", "--data", tmp_path / "data", PULSE_BOARDS_PORT="0")
+    running = up("--boards", "--data", data_folders.started(tmp_path / "data"), PULSE_BOARDS_PORT="0")
     running.wait_until_started()
     until(lambda: bool(running.children("boards preview")), "the page")
     (page,) = running.children("boards preview")

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
+import data_folders
 import pytest
 import pytest_asyncio
 from board_data import BoardData, beat, fill
@@ -19,7 +20,6 @@ from grafana.links import uid_in
 from grafana.texts import LANGUAGES, Language
 from streams import local
 from streams.clickhouse import connect
-from streams.migrate import migrate_database
 from streams.simulator.world import COMPANY_ZONE
 
 pytestmark = [
@@ -34,10 +34,9 @@ LAST_DAYS = f"from={END - int(timedelta(days=2).total_seconds() * 1000)}&to={END
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, BoardData]]:
     """Address of the page, and what it shows."""
-    folder = tmp_path_factory.mktemp("boards")
+    folder = data_folders.migrated(tmp_path_factory.mktemp("boards"))
     with local.start(folder, ["clickhouse"], clickhouse_port=0) as services:
         url = SecretStr(services.urls["clickhouse_url"])
-        migrate_database(url, time_zone="Asia/Shanghai")
         made = fill(connect(url))
         made.url = url
         with subprocess.Popen(

@@ -9,6 +9,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import data_folders
 import pytest
 from alert_rows import alert, alert_id, store
 from clickhouse_connect.driver.client import Client
@@ -34,7 +35,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Up, Path
     """`pulse up` with alerts, of which each came twice, or is known from its table alone."""
     folder = tmp_path_factory.mktemp("cases")
     with background(folder) as start:
-        up = start("--data", folder / "data")
+        up = start("--data", data_folders.started(folder / "data"))
         up.wait_until_started()
         settings = reach.announced(Settings(_env_file=None), folder / "data")
         with closing(connect(settings.clickhouse_url)) as client:

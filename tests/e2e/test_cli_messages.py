@@ -3,14 +3,24 @@
 import gzip
 import os
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 
+import data_folders
 import pytest
-from commands import MAPPING, ROOT, pulse, pulse_here
+from commands import MAPPING, ROOT, pulse, pulse_here, pulse_inside
 
 from streams import local
 
 SALES = b"event_id,occurred_at,source,rep_id,institution_id,product_id,quantity,amount"
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A data folder with empty tables whose ClickHouse runs."""
+    data = data_folders.migrated(tmp_path_factory.mktemp("served"))
+    with local.start(data, ["clickhouse"], clickhouse_port=0):
+        yield data
 
 
 def test_the_tables_of_an_empty_database_are_empty(migrated: Path) -> None:
@@ -37,16 +47,15 @@ def test_json_and_csv(migrated: Path) -> None:
         ("INSERT INTO sales (event_id) VALUES ('x')", "pulse: ClickHouse refused: "),
     ],
 )
-def test_what_clickhouse_refuses(migrated: Path, statement: str, message: str) -> None:
-    assert pulse("sql", statement, "--data", migrated).complaint(1).startswith(message)
+def test_what_clickhouse_refuses(served: Path, statement: str, message: str) -> None:
+    assert pulse_inside("sql", statement, "--data", served).complaint(1).startswith(message)
 
 
 def test_a_folder_without_data(tmp_path: Path) -> None:
-    missing = pulse("sql", "SELECT 1", "--data", tmp_path / "x").complaint(2)
+    missing = pulse_inside("sql", "SELECT 1", "--data", tmp_path / "x").complaint(2)
     assert missing == f"pulse: {tmp_path / 'x'} is no folder: name the one `pulse up` used with --data"
-    assert "holds no data of sfe-pulse: run `pulse up --data" in pulse("sql", "SELECT 1", "--data", tmp_path).complaint(
-        2
-    )
+    strange = pulse_inside("sql", "SELECT 1", "--data", tmp_path).complaint(2)
+    assert "holds no data of sfe-pulse: run `pulse up --data" in strange
     assert list(tmp_path.iterdir()) == []
 
 
@@ -54,7 +63,7 @@ def test_a_clickhouse_that_does_not_answer() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # bound, but nobody listens
         url = f"http://u:p@127.0.0.1:{taken.getsockname()[1]}/pulse"
-        message = pulse("sql", "SELECT 1", PULSE_CLICKHOUSE_READER_URL=url).complaint(1)
+        message = pulse_inside("sql", "SELECT 1", PULSE_CLICKHOUSE_READER_URL=url).complaint(1)
     assert message.startswith("pulse: ClickHouse does not answer: ")
 
 
@@ -76,12 +85,12 @@ def test_a_clickhouse_that_does_not_answer() -> None:
     ],
 )
 def test_wrong_usage(arguments: tuple[str, ...], message: str, tmp_path: Path) -> None:
-    assert message in pulse(*arguments, PULSE_DATA=str(tmp_path / "data")).complaint(2)
+    assert message in pulse_inside(*arguments, PULSE_DATA=str(tmp_path / "data")).complaint(2)
     assert not (tmp_path / "data").exists()
 
 
 def test_an_unknown_setting_is_told_and_nothing_else_changes() -> None:
-    result = pulse("sql", " ; ", PULSE_PARTITONS="3")
+    result = pulse_inside("sql", " ; ", PULSE_PARTITONS="3")
     assert "the statement is empty" in result.complaint(2)
     assert "note: PULSE_PARTITONS is no setting and has no effect: did you mean PULSE_PARTITIONS?\n" in result.err
 
@@ -129,7 +138,7 @@ def test_a_data_folder_on_which_nothing_runs(
 
 
 def test_a_wrong_setting() -> None:
-    assert "PULSE_PARTITIONS is wrong" in pulse("sql", "SELECT 1", PULSE_PARTITIONS="many").complaint(2)
+    assert "PULSE_PARTITIONS is wrong" in pulse_inside("sql", "SELECT 1", PULSE_PARTITIONS="many").complaint(2)
 
 
 def test_help_lists_every_command() -> None:

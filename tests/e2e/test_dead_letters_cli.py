@@ -7,10 +7,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import data_folders
 import pyarrow as pa
 import pytest
 from clickhouse_connect.driver.client import Client
-from commands import Result, pulse, pulse_here
+from commands import Result, pulse, pulse_here, pulse_inside
 from confluent_kafka import Consumer, Message, TopicPartition
 from pydantic import SecretStr
 
@@ -20,7 +21,6 @@ from schemas.rows import EVENT_TABLES
 from streams import dead_letters, local
 from streams.clickhouse import connect
 from streams.errors import UsageError
-from streams.migrate import migrate_database
 from streams.settings import Settings
 from streams.shards_view import ShardsView
 
@@ -46,9 +46,8 @@ def letter(raw: bytes, offset: int = 0, **fields: Any) -> DeadLetter:
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    folder = tmp_path_factory.mktemp("services")
-    with local.start(folder, clickhouse_port=0) as services:
-        migrate_database(SecretStr(services.urls["clickhouse_url"]))
+    folder = data_folders.migrated(tmp_path_factory.mktemp("services"))
+    with local.start(folder, clickhouse_port=0):
         yield folder
 
 
@@ -145,18 +144,18 @@ def test_list_show_and_replay(client: Client, urls: dict[str, Any], data: Path) 
         ("sales", None, None, "open"),
         ("sales", "sales.csv", 3, "open"),
     }
-    table = pulse("dead-letters", "list", "--data", data).text
+    table = pulse_inside("dead-letters", "list", "--data", data).text
     assert stream.dead_letter_id[:12] in table
     assert "sales[1]@17" in table
     assert "sales.csv:3" in table
     assert "amount is no number: send digits" in table
 
-    shown = pulse("dead-letters", "show", stream.dead_letter_id[:12], "--data", data).text
+    shown = pulse_inside("dead-letters", "show", stream.dead_letter_id[:12], "--data", data).text
     assert SALE.decode() in shown
     assert "amount is no number" in shown
-    assert pulse("dead-letters", "show", line.dead_letter_id, "--raw", "--data", data).out == line.raw
+    assert pulse_inside("dead-letters", "show", line.dead_letter_id, "--raw", "--data", data).out == line.raw
 
-    result = pulse("dead-letters", "replay", "--all", "--json", "--data", data)
+    result = pulse_inside("dead-letters", "replay", "--all", "--json", "--data", data)
     assert "1 dead letter was not sent again" in result.complaint(1)
     assert result.json["replayed"] == [stream.dead_letter_id]
     assert "or put the mended line, with the header, into a new file" in result.json["refused"][line.dead_letter_id]
@@ -164,14 +163,15 @@ def test_list_show_and_replay(client: Client, urls: dict[str, Any], data: Path) 
     assert (message.key(), message.value()) == (b"R7", SALE)
     assert dict(message.headers() or [])["replay"] == stream.dead_letter_id.encode()
     assert [found.dead_letter_id for found in dead_letters.find(client, status="open")] == [line.dead_letter_id]
-    assert "no open dead letters" in pulse("dead-letters", "list", "--topic", "visits", "--data", data).text
+    assert "no open dead letters" in pulse_inside("dead-letters", "list", "--topic", "visits", "--data", data).text
 
-    again = pulse("dead-letters", "replay", stream.dead_letter_id, "--json", "--data", data)
+    again = pulse_inside("dead-letters", "replay", stream.dead_letter_id, "--json", "--data", data)
     assert "1 dead letter was not sent again" in again.complaint(1)
     assert again.json["refused"][stream.dead_letter_id] == ("it was replayed before: add --again to send it once more")
     assert len(newest_messages(urls, "sales")) == 1
     assert (
-        "replayed 1, left 0" in pulse("dead-letters", "replay", stream.dead_letter_id, "--again", "--data", data).text
+        "replayed 1, left 0"
+        in pulse_inside("dead-letters", "replay", stream.dead_letter_id, "--again", "--data", data).text
     )
     assert len(newest_messages(urls, "sales")) == 2
 

@@ -8,6 +8,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import data_folders
 import pytest
 from commands import Up, background, pulse_here, until
 from gateway_parts import alert
@@ -58,9 +59,10 @@ class Running:
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     folder = tmp_path_factory.mktemp("gateway")
     with background(folder) as start:
-        up = start("--data", folder / "data", "--gateway", PULSE_GATEWAY_PORT="0", PULSE_PARTITIONS="2")
+        data = data_folders.started(folder / "data")
+        up = start("--data", data, "--gateway", PULSE_GATEWAY_PORT="0", PULSE_PARTITIONS="2")
         up.wait_until_started()
-        yield Running(up, folder / "data")
+        yield Running(up, data)
 
 
 def test_the_whole_way(running: Running, capsys: pytest.CaptureFixture[str]) -> None:

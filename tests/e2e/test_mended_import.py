@@ -7,6 +7,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import data_folders
 import pytest
 from commands import Result, Up, pulse_here, until
 
@@ -68,7 +69,7 @@ class Trial:
     def __init__(self, folder: Path, up: Callable[..., Up], capsys: pytest.CaptureFixture[str]) -> None:
         self.folder, self.data, self._capsys = folder, folder / "data", capsys
         (folder / "m.yaml").write_text(MAPPING, "utf-8")
-        self.running = up("--data", self.data)
+        self.running = up("--data", data_folders.started(self.data))
         self.running.wait_until_started()
 
     def pulse(self, *arguments: object) -> Result:
@@ -94,7 +95,6 @@ def write(path: Path, lines: list[str]) -> None:
     path.write_text("\n".join([HEADER, *lines]) + "\n", "utf-8")
 
 
-@pytest.mark.timeout(180)
 def test_bad_lines_mended_and_sent_equal_a_right_file(
     tmp_path: Path, up: Callable[..., Up], capsys: pytest.CaptureFixture[str]
 ) -> None:

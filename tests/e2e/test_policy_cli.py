@@ -6,7 +6,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from commands import ROOT, Up, pulse, until
+import data_folders
+from commands import ROOT, Up, pulse, pulse_inside, until
 
 from streams.clickhouse import connect
 from streams.settings import Settings
@@ -63,7 +64,7 @@ def write(folder: Path, kind: str, rows: list[dict[str, Any]]) -> tuple[str, str
 
 
 def test_a_kpi_comes_and_goes_without_a_restart(tmp_path: Path, up: Callable[..., Up]) -> None:
-    data, folder = tmp_path / "data", tmp_path / "policies"
+    data, folder = data_folders.started(tmp_path / "data"), tmp_path / "policies"
     folder.mkdir()
     text = (ROOT / "policies" / "kpis.yaml").read_text("utf-8")
     (folder / "kpis.yaml").write_text(text, "utf-8")
@@ -88,22 +89,24 @@ def test_a_kpi_comes_and_goes_without_a_restart(tmp_path: Path, up: Callable[...
         assert figures("large_orders") == {}
 
         (folder / "kpis.yaml").write_text(text + LARGE_ORDERS, "utf-8")
-        compared = pulse("policy", "diff", "--json", "--data", data, **own).json
+        compared = pulse_inside("policy", "diff", "--json", "--data", data, **own).json
         assert compared["added"] == ["large_orders"]
         assert (compared["published"], compared["same"], compared["computed_anew"]) == (1, False, True)
         done = pulse("policy", "publish", "--author", "ann", "--json", "--data", data, **own).json
         assert (done["version"], done["new"], done["announced"]) == (2, True, True)
-        until(lambda: figures("large_orders") == LARGE, "the new KPI over the past", 15)
+        until(lambda: figures("large_orders") == LARGE, "the new KPI over the past")
         assert figures("sales_amount")["co", "2024-01-01"] == "621.65"
 
         (folder / "kpis.yaml").write_text(text, "utf-8")
-        assert pulse("policy", "publish", "--data", data, **own).text.startswith("published version 3, hash ")
+        assert pulse_inside("policy", "publish", "--data", data, **own).text.startswith("published version 3, hash ")
+        log = data / "logs" / "worker-0.log"
+        until(lambda: "policy=3" in log.read_text(), "the worker to go on with version 3")
         _, late = write(tmp_path, "sale", [sale(9, "r1", "2024-01-06", 50, "8.35")])
-        assert pulse("import", "sale", late.removeprefix("sale="), "--data", data).code == 0
-        until(lambda: figures("sales_amount").get(("co", "2024-01-01")) == "630", "a sale under the old policy", 15)
+        assert pulse_inside("import", "sale", late.removeprefix("sale="), "--data", data).code == 0
+        until(lambda: figures("sales_amount").get(("co", "2024-01-01")) == "630", "a sale under the old policy")
         assert figures("large_orders").get(("co", "2024-01-01")) != "519.45"  # nobody adds to it any more
 
-    listed = pulse("policy", "history", "--json", "--data", data).json
+    listed = pulse_inside("policy", "history", "--json", "--data", data).json
     assert [(item["version"], item["author"] == "ann") for item in listed] == [(3, False), (2, True), (1, False)]
     assert listed[0]["hash"] == listed[2]["hash"] != listed[1]["hash"] == done["hash"]
     assert running.children("streams.cli worker") == [worker]

@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import data_folders
 import pytest
-from commands import MAPPING, PHARMA, ROOT, Result, pulse
+from commands import MAPPING, PHARMA, ROOT, Result, pulse, pulse_inside
 
 from streams import local
 from streams.importing.ids import stable_id
@@ -54,8 +55,8 @@ def policies(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def imported(folder: Path, policies: Path, sales: Path, goals: Path, timeout_s: float = 100) -> Path:
-    data = folder / "data"
+def imported(folder: Path, policies: Path, sales: Path, goals: Path, timeout_s: float = 200) -> Path:
+    data = data_folders.started(folder / "data")
     result = pulse(
         *("up", "--json", "--data", data, "--clickhouse-port", 0, "--exit-when-drained"),
         *("--import", f"sale={sales}:{MAPPING}", "--import", f"target={goals}:{policies / 'teams.yaml'}"),
@@ -86,7 +87,7 @@ def data(tmp_path_factory: pytest.TempPathFactory, policies: Path) -> Iterator[P
 @pytest.fixture
 def run(data: Path, policies: Path) -> Any:
     def targets(*arguments: object) -> Result:
-        return pulse("targets", *arguments, "--data", data, PULSE_POLICIES=str(policies))
+        return pulse_inside("targets", *arguments, "--data", data, PULSE_POLICIES=str(policies))
 
     return targets
 
@@ -100,8 +101,9 @@ def parts(result: Result) -> dict[str, str]:
     return dict(shown(result, "owner_id", "value"))
 
 
-def test_attainment_of_imported_targets(run: Any) -> None:
-    result = run("show", "--kpi", "sales_amount_germany", "--on", "2018-05-15", "--json")
+def test_attainment_of_imported_targets(data: Path) -> None:
+    asked = ("--kpi", "sales_amount_germany", "--on", "2018-05-15", "--json")
+    result = pulse("targets", "show", *asked, "--data", data)
 
     assert shown(result, "owner_name", "target", "value", "attainment", "elapsed_share") == [
         ("North", "200.000000", "150.000000", "0.7500", "0.4945"),
@@ -130,7 +132,7 @@ def test_the_views_for_analysts(data: Path) -> None:
         f"WHERE kpi_id = 'sales_amount_germany' AND owner_id = '{NORTH}'"
     )
 
-    result = pulse("sql", query, "--data", data, "--format", "json")
+    result = pulse_inside("sql", query, "--data", data, "--format", "json")
 
     assert result.json == [{"owner_name": "North", "target": "200", "value": "150", "attainment": "0.75"}]
 
@@ -218,7 +220,7 @@ def test_published_split_and_changed_within_the_period(run: Any, data: Path, tmp
         "SELECT target, effective_to, author FROM target_attainment_history WHERE owner_id = 'foresight' "
         "AND period_start = '2018-04-01' ORDER BY effective_from"
     )
-    found = pulse("sql", history, "--data", data, "--format", "json").json
+    found = pulse_inside("sql", history, "--data", data, "--format", "json").json
     assert [(row["target"], row["effective_to"]) for row in found] == [("800000000", "2018-05-14"), ("900000000", None)]
     assert found[1]["author"] == "board"
 

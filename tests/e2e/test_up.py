@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
+import data_folders
 import pytest
 from commands import PHARMA, Result, Up, gone, pulse, until
 from pharma import TOTAL, drained, figures, import_of, plain_loop, rows
@@ -60,8 +61,9 @@ def test_the_same_import_again_changes_nothing(imported: tuple[Path, Result], sa
 def test_two_workers_give_the_figures_of_one_though_one_is_killed(
     imported: tuple[Path, Result], sample: Path, tmp_path: Path, up: Callable[..., Up]
 ) -> None:
-    data = tmp_path / "data"
-    running = up("--data", data, *import_of(sample), "--exit-when-drained", "--workers", 2)
+    data = data_folders.started(tmp_path / "data")
+    drained_by_two = (*import_of(sample), "--exit-when-drained", "--workers", 2)
+    running = up("--data", data, *drained_by_two, PULSE_SESSION_TIMEOUT_S="4")  # the dead one is missed sooner
     running.wait_until_started()
     one, _other = running.children("streams.cli worker")
     os.kill(one, signal.SIGKILL)
@@ -74,7 +76,7 @@ def test_two_workers_give_the_figures_of_one_though_one_is_killed(
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_everything_in_order(number: signal.Signals, tmp_path: Path, up: Callable[..., Up]) -> None:
-    running = up("--data", tmp_path / "data", "--workers", 2)
+    running = up("--data", data_folders.started(tmp_path / "data"), "--workers", 2)
     running.wait_until_started()
     children = running.children()
     assert len(children) == 4
@@ -89,7 +91,7 @@ def test_a_signal_ends_everything_in_order(number: signal.Signals, tmp_path: Pat
 
 
 def test_no_child_outlives_a_killed_supervisor(tmp_path: Path, up: Callable[..., Up]) -> None:
-    running = up("--data", tmp_path / "data")
+    running = up("--data", data_folders.started(tmp_path / "data"))
     running.wait_until_started()
     children = running.children()
     assert len(children) == 3

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import pytest
 from engine_harness import Stack, wait_for
 from field_force import company
 from oracle import expected
@@ -12,7 +11,6 @@ from schemas.reference import CallPlan
 from streams import references
 
 
-@pytest.mark.timeout(120)
 def test_another_call_plan_counts_while_the_worker_runs(tmp_path: Path) -> None:
     one = company(21, 400)
     others = [

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import data_folders
 import pytest
 import redis
 from clickhouse_connect.driver.client import Client
@@ -24,7 +25,6 @@ from schemas.alerts import Alert
 from streams import local
 from streams.clickhouse import connect
 from streams.local import LocalServices
-from streams.migrate import migrate_database
 from streams.producer import BulkProducer
 from streams.settings import Settings
 from streams.supervisor.kafka_topics import ensure_topics
@@ -47,8 +47,7 @@ escalation:
 
 @pytest.fixture(scope="module")
 def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalServices]:
-    with local.start(tmp_path_factory.mktemp("delivery"), clickhouse_port=0) as running:
-        migrate_database(SecretStr(running.urls["clickhouse_url"]))
+    with local.start(data_folders.migrated(tmp_path_factory.mktemp("delivery")), clickhouse_port=0) as running:
         yield running
 
 

@@ -29,7 +29,6 @@ from schemas.reference import (
 from streams import policies, references
 from streams.topics import LIGHTS
 
-pytestmark = pytest.mark.timeout(120)
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 TODAY = datetime.now(SHANGHAI).date()
 RUNNING, RUNNING_END = period_days("quarter", TODAY)

@@ -79,7 +79,8 @@ def fill(client: Client, reps: int = 12) -> BoardData:
         if row["kpi_id"] == "sales_amount"
     }
     _store_calls(client, made)
-    _store_heartbeats(client)
+    store_heartbeats(client)
+    _store_letter(client)
     cases = store_cases(client, made, paths)
     return BoardData(made, figures, lights, paths, products, nodes, people, cases=cases)
 
@@ -150,7 +151,8 @@ def beat(client: Client, lag: int) -> None:
     client.insert("worker_status", [[now, "c:3", 4, lag, 1, 0.5]], column_names=_BEAT)
 
 
-def _store_heartbeats(client: Client) -> None:
+def store_heartbeats(client: Client) -> None:
+    """Heartbeats of two workers over the last five minutes."""
     now = datetime.now(UTC)
     names = ["at", "worker", "shards", "lag", "messages", "held", "waiting_rows", "dead_letters"]
     names += ["seconds_since_round", "last_checkpoint", "stopped"]
@@ -160,6 +162,10 @@ def _store_heartbeats(client: Client) -> None:
         for age in range(60)
     ]
     client.insert("worker_status", rows, column_names=names)
+
+
+def _store_letter(client: Client) -> None:
+    now = datetime.now(UTC)
     letter = {"dead_letter_id": "d1", "at": now, "origin": "stream", "topic": "visits", "raw": "{", "raw_size": 1}
     letter |= {"step": "decode", "error_class": "InvalidError", "message": "no JSON", "status": "open", "version": 1}
     client.insert("dead_letters", [list(letter.values())], column_names=list(letter))

@@ -1,6 +1,7 @@
 """Runs the `pulse` command as a person does: in a process of its own, from the outside."""
 
 import gzip
+import io
 import json
 import os
 import signal
@@ -8,10 +9,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 
@@ -32,7 +34,7 @@ def command(*arguments: object) -> list[str]:
     return [sys.executable, "-m", "streams.cli", *map(str, arguments)]
 
 
-def until(condition: Callable[[], bool], what: str, timeout_s: float = 60.0) -> None:
+def until(condition: Callable[[], bool], what: str, timeout_s: float = 120.0) -> None:
     """Wait for a condition.
 
     Raises:
@@ -78,7 +80,7 @@ class Result:
         return lines[0]
 
 
-def pulse(*arguments: object, stdin: str | None = None, timeout_s: float = 100, **settings: str) -> Result:
+def pulse(*arguments: object, stdin: str | None = None, timeout_s: float = 200, **settings: str) -> Result:
     """Run `pulse` to its end."""
     done = subprocess.run(
         command(*arguments),
@@ -97,6 +99,23 @@ def pulse_here(capsys: pytest.CaptureFixture[str], *arguments: object) -> Result
     code = cli.run([str(argument) for argument in arguments])
     said = capsys.readouterr()
     return Result(code, said.out.encode(), said.err)
+
+
+def pulse_inside(*arguments: object, stdin: str = "", **settings: str) -> Result:
+    """Run `pulse` in this process with the settings given and no others.
+
+    It starts no Python anew, which takes most of the time of a command that only asks or complains. What is about the
+    process itself (signals, exit, what it loads) runs as `pulse`.
+    """
+    out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in range(2))
+    with (
+        mock.patch.dict(os.environ, environment(**settings), clear=True),
+        mock.patch.object(sys, "stdin", io.StringIO(stdin)),
+        redirect_stdout(out),
+        redirect_stderr(err),
+    ):
+        code = cli.run([str(argument) for argument in arguments])
+    return Result(code, out.buffer.getvalue(), err.buffer.getvalue().decode())  # type: ignore[attr-defined]
 
 
 def children_of(pid: int) -> dict[int, str]:
@@ -138,7 +157,7 @@ class Up:
         until(lambda: self.process.poll() is not None or b'"started"' in self.out.read_bytes(), "pulse up to start")
         assert self.process.poll() is None, self.err.read_text()
 
-    def wait(self, timeout_s: float = 100) -> Result:
+    def wait(self, timeout_s: float = 200) -> Result:
         code = self.process.wait(timeout_s)
         return Result(code, self.out.read_bytes(), self.err.read_text())
 

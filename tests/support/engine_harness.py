@@ -1,4 +1,4 @@
-"""Runs the engine as a user does: real worker processes against a broker, Redis and ClickHouse on loopback.
+"""Runs the engine as a user does: worker processes against a broker, Redis and ClickHouse on loopback.
 
 A `Stack` holds the services and sends messages; a `Worker` is one `pulse worker` process that can be killed, frozen or
 ended. What the tables hold afterwards is read by `result_tables.tables`.
@@ -6,8 +6,6 @@ ended. What the tables hold afterwards is read by `result_tables.tables`.
 
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -15,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import data_folders
 import recovery_rules
 import redis
 from clickhouse_connect.driver.client import Client
@@ -23,6 +22,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from field_force import Company, Message
 from pydantic import SecretStr
 from real_kafka import RealKafka
+from worker_process import WorkerProcess
 
 from agents.progress.calendar import CompanyTime
 from streams import clickhouse, local, migrate, policies, references, rule_lifecycle
@@ -34,8 +34,8 @@ from streams.topics import OTHER_TOPICS, SHARD_TOPICS
 
 ROOT = Path(__file__).parents[2]
 PARTITIONS = 4
-DRAIN_S = 60.0
-_POLL_S = 0.02
+DRAIN_S = 120.0
+_POLL_S = 0.05
 #: What a shard's checkpoint is made of in Redis.
 _PARTS = ("meta", "state", "seen")
 #: Checkpoints so frequent that a kill nearly always falls between two of them.
@@ -73,31 +73,24 @@ class Worker:
 
     def __init__(self, environment: dict[str, str], log: Path) -> None:
         self.log = log
-        with log.open("wb") as output:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "streams.cli", "worker"],
-                cwd=ROOT,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-            )
+        log.touch()
+        self._process = WorkerProcess(environment, log, ROOT)
         self.pid = self._process.pid
 
     @property
     def running(self) -> bool:
         """Whether the process lives, frozen or not."""
-        return self._process.poll() is None
+        return self.exit_code is None
 
     @property
     def exit_code(self) -> int | None:
         """What it exited with; None while it runs."""
-        return self._process.poll()
+        return self._process.exit_code
 
     def kill(self) -> None:
         """SIGKILL: no last checkpoint, no goodbye to the broker."""
-        self._process.kill()
-        self._process.wait(10)
+        self._signal(signal.SIGKILL)
+        wait_for(lambda: not self.running, "a killed worker to be gone", 10)
 
     def terminate(self, timeout_s: float = 20.0) -> tuple[int, float]:
         """SIGTERM; returns the exit code and the seconds it took.
@@ -106,22 +99,26 @@ class Worker:
             AssertionError: it still runs after `timeout_s`; then it is killed.
         """
         began = time.monotonic()
-        self._process.send_signal(signal.SIGTERM)
-        try:
-            code = self._process.wait(timeout_s)
-        except subprocess.TimeoutExpired:
-            self.kill()
-            msg = f"the worker did not end within {timeout_s:.0f} s of SIGTERM; its log ends:\n{self.tail()}"
-            raise AssertionError(msg) from None
+        self._signal(signal.SIGTERM)
+        while (code := self.exit_code) is None:
+            if time.monotonic() - began > timeout_s:
+                self.kill()
+                msg = f"the worker did not end within {timeout_s:.0f} s of SIGTERM; its log ends:\n{self.tail()}"
+                raise AssertionError(msg)
+            time.sleep(_POLL_S)
         return code, time.monotonic() - began
 
     def freeze(self) -> None:
         """SIGSTOP: it lives, holds its connections and does nothing."""
-        self._process.send_signal(signal.SIGSTOP)
+        self._signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
         """SIGCONT: it goes on in the middle of whatever it did."""
-        self._process.send_signal(signal.SIGCONT)
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self.running:
+            os.kill(self.pid, number)
 
     def tail(self, lines: int = 40) -> str:
         """The end of its log."""
@@ -183,10 +180,12 @@ class Stack:
 
     def start_clickhouse(self) -> None:
         """Start ClickHouse, on the port it had before."""
-        port = int(clickhouse.parse_url(self._url("clickhouse_url"))["port"]) if self._clickhouse else 0
-        self._clickhouse = local.start(
-            self.folder / "clickhouse", ("clickhouse",), clickhouse_port=port, stderr=self._log
-        )
+        folder, port = self.folder / "clickhouse", 0
+        if self._clickhouse is None:
+            data_folders.migrated(folder)
+        else:
+            port = int(clickhouse.parse_url(self._url("clickhouse_url"))["port"])
+        self._clickhouse = local.start(folder, ("clickhouse",), clickhouse_port=port, stderr=self._log)
 
     def stop_clickhouse(self) -> None:
         """Take ClickHouse away; its files stay."""

@@ -36,6 +36,13 @@ def test_counters_of_the_shards_add_up() -> None:
     assert later.since(progress).duplicates == 1
 
 
+def test_the_company_goes_by_the_reference_data_of_the_shard_that_is_behind() -> None:
+    metas = [{"reference_version": "3"}, {"reference_version": "2"}]
+    assert progress_of(metas, {}, {}).reference_version == 2
+    assert progress_of([*metas, {}], {}, {}).reference_version == 0
+    assert progress_of(metas, {}, {}).since(Progress(reference_version=1)).reference_version == 2
+
+
 def test_the_rate_is_over_the_last_seconds() -> None:
     pace = Pace(window_s=5)
     assert pace.add(0.0, 0) == 0

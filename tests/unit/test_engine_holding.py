@@ -149,10 +149,13 @@ async def test_reference_data_that_leaves_the_past_alone_computes_nothing_anew()
     services = Services()
     held = await holding(services)
     before = dict(held.shards)
+    for owned in before.values():
+        owned.shard.moved = False
     known = services.simulated._company(with_rows(Rep(rep_id="R99", name="new", team_id="T1")), 2)
     await held.adopt(known)
     assert held.shards == before
     assert not held.behind
+    assert all(owned.shard.moved and owned.labels["reference_version"] == "2" for owned in before.values())
     assert all(owned.shard.progress.directory is known.directory for owned in held.shards.values())
 
 

@@ -55,30 +55,31 @@ def pair() -> tuple[str, str]:
     return private, key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
 
 
-NOW = time.time()
-WRONG_TOKENS: dict[str, tuple[str, str]] = {
-    "expired": (token("auditor", exp=NOW - 60), "the token has expired"),
-    "not yet": (token("auditor", nbf=NOW + 600), "ImmatureSignature"),
-    "no end": (token("auditor", exp=None), "MissingRequiredClaim"),
-    "an end beyond all numbers": (token("auditor", exp=10**400), "exp"),
-    "other audience": (token("auditor", aud="shop"), "InvalidAudience"),
-    "other issuer": (token("auditor", iss="shop"), "InvalidIssuer"),
-    "other secret": (token("auditor", secret="x" * 40), "InvalidSignature"),
-    "other algorithm": (token("auditor", secret=SECRET * 2, algorithm="HS512"), "signed with HS256"),
-    "alg none": (unsigned(), "signed with HS256"),
-    "no token": ("abc", "Decode"),
-    "dots": ("a.b.c", "Decode"),
-    "no role": (token(None), "role: Field required"),
-    "unknown role": (token("king"), "role: Input should be"),
-    "manager of nothing": (token("manager"), "needs the claim node"),
-    "rep without id": (token("rep"), "needs the claim rep_id"),
-    "subject with control characters": (token("auditor", sub="a\nb"), "sub: String should match"),
-}
+def wrong_tokens() -> dict[str, tuple[str, str]]:
+    """Tokens that are wrong in one thing, made when they are used, and what is said of each."""
+    return {
+        "expired": (token("auditor", exp=time.time() - 60), "the token has expired"),
+        "not yet": (token("auditor", nbf=time.time() + 600), "ImmatureSignature"),
+        "no end": (token("auditor", exp=None), "MissingRequiredClaim"),
+        "an end beyond all numbers": (token("auditor", exp=10**400), "exp"),
+        "other audience": (token("auditor", aud="shop"), "InvalidAudience"),
+        "other issuer": (token("auditor", iss="shop"), "InvalidIssuer"),
+        "other secret": (token("auditor", secret="x" * 40), "InvalidSignature"),
+        "other algorithm": (token("auditor", secret=SECRET * 2, algorithm="HS512"), "signed with HS256"),
+        "alg none": (unsigned(), "signed with HS256"),
+        "no token": ("abc", "Decode"),
+        "dots": ("a.b.c", "Decode"),
+        "no role": (token(None), "role: Field required"),
+        "unknown role": (token("king"), "role: Input should be"),
+        "manager of nothing": (token("manager"), "needs the claim node"),
+        "rep without id": (token("rep"), "needs the claim rep_id"),
+        "subject with control characters": (token("auditor", sub="a\nb"), "sub: String should match"),
+    }
 
 
-@pytest.mark.parametrize("name", list(WRONG_TOKENS))
+@pytest.mark.parametrize("name", list(wrong_tokens()))
 def test_a_token_that_does_not_hold(bench: Bench, name: str) -> None:
-    wrong, said = WRONG_TOKENS[name]
+    wrong, said = wrong_tokens()[name]
 
     answer = bench.client.get("/v1/me", headers={"Authorization": f"Bearer {wrong}"})
 
@@ -93,7 +94,7 @@ def test_a_public_key_cannot_be_used_as_a_secret(pair: tuple[str, str]) -> None:
     tokens = Tokens({"RS256": public, "HS256": SECRET}, "sfe-pulse", "sfe-pulse")
     confused = [
         base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=")
-        for part in ({"alg": "HS256"}, {"sub": "ann", "role": "compliance", "exp": NOW + 60})
+        for part in ({"alg": "HS256"}, {"sub": "ann", "role": "compliance", "exp": time.time() + 60})
     ]
     mac = hmac.new(public.encode(), ".".join(confused).encode(), hashlib.sha256).digest()
     forged = ".".join([*confused, base64.urlsafe_b64encode(mac).decode().rstrip("=")])
