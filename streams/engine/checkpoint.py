@@ -43,6 +43,8 @@ from streams.topics import DEAD_LETTERS, LIGHTS, NODES
 
 log = structlog.get_logger("checkpoint")
 
+#: Between two snapshots.
+_LONGEST_PAUSE_S = 0.05
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.1, 5.0
 
 
@@ -217,25 +219,30 @@ class Checkpointer:
             now = datetime.now(UTC)
             live = [owned for owned in shards() if await self._owns(owned, deadline)]
             stamp = max([int(now.timestamp() * 1000), *(owned.stamp + 1 for owned in live)])
-            snapshots = await self._taken(live, stamp, now)
+            snapshots = await self._taken(live, stamp, now, unhurried=deadline is None)
             if snapshots:
                 await self._write_or_drop(snapshots, stamp, deadline)
                 self._metrics.checkpointed(now)
             self._metrics.looked()
 
-    async def _taken(self, live: list[OwnedShard], stamp: int, now: datetime) -> list[Snapshot]:
-        """Snapshots of the shards that changed, one after the other: meanwhile the others go on.
+    async def _taken(
+        self, live: list[OwnedShard], stamp: int, now: datetime, *, unhurried: bool = True
+    ) -> list[Snapshot]:
+        """Snapshots of the shards that changed, one after the other, with as much time for events in between.
 
         In a thread, for after a rebuild one takes seconds, and Kafka wants its heartbeats.
         """
-        snapshots = []
+        snapshots, clock = [], asyncio.get_running_loop().time
         async with self._standstill:
             note_backlog(live, now)
         try:
             for owned in live:
+                began = clock()
                 async with self._standstill:
                     if needs_checkpoint(owned, now):
                         snapshots.append(await asyncio.to_thread(take_snapshot, owned, stamp, now))
+                if unhurried:
+                    await asyncio.sleep(min(clock() - began, _LONGEST_PAUSE_S))
         except BaseException:
             self._drop(live)  # some have forgotten what changed
             raise

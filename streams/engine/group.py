@@ -23,6 +23,9 @@ _FETCH_BYTES = 4_000_000
 #: A request for less than this waits for more, as long as `PULSE_FETCH_WAIT_MS`: one for every event would cost as much
 #: as the events do.
 _FETCH_LEAST_BYTES = 16_384
+#: How long a broker may keep others than workers waiting for news, most of which come at once: people are told within
+#: two seconds.
+_WAIT_MS = 100
 #: While shards are opened nothing is polled; Kafka must not take that for a dead worker.
 _LONGEST_REBUILD_MS = 3_600_000
 #: Offsets in Kafka are for watchers; a broker that hangs must not keep a checkpoint from ending.
@@ -59,7 +62,7 @@ def membership(settings: Settings, name: str) -> dict[str, Any]:
         "session_timeout_ms": int(settings.session_timeout_s * 1000),
         "heartbeat_interval_ms": max(200, int(settings.session_timeout_s * 100)),
         "rebalance_timeout_ms": int(max(30.0, 3 * settings.session_timeout_s) * 1000),
-        "fetch_max_wait_ms": settings.fetch_wait_ms,
+        "fetch_max_wait_ms": _WAIT_MS,
     }
 
 
@@ -85,7 +88,7 @@ class Group:
 
     def __init__(self, settings: Settings, listener: Any) -> None:
         self.consumer = AIOKafkaConsumer(
-            **membership(settings, settings.group),
+            **membership(settings, settings.group) | {"fetch_max_wait_ms": settings.fetch_wait_ms},
             max_partition_fetch_bytes=_FETCH_BYTES,
             fetch_min_bytes=_FETCH_LEAST_BYTES,
             max_poll_interval_ms=_LONGEST_REBUILD_MS,
