@@ -79,13 +79,14 @@ def matches(arguments: Sequence[Node], _options: dict[str, Node]) -> Node:
     except PatternError as error:
         raise CallError(str(error), 1) from None
     get, found, size = arguments[0].run, Searcher(states).found, len(states)
+    of_short = lru_cache(1 << 12)(lambda text: found(fold(text)))
 
     def run(frame: Frame) -> bool | None:
         text = get(frame)
         if text is None:
             return None
         frame.spend(1 + len(text) * size // _STATES_A_STEP)
-        return found(fold(text))
+        return of_short(text) if len(text) <= _SHORT else found(fold(text))
 
     return node(TRUTH, run, arguments)
 
