@@ -3,8 +3,8 @@
 import hashlib
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from functools import lru_cache
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from operator import attrgetter
 from typing import Any, NamedTuple
 
@@ -40,15 +40,8 @@ _MONTH = "m"
 
 @dataclass(frozen=True, eq=False)
 class KpiOutput:
-    """How a KPI is read off the cells.
+    """How a KPI is read off the cells."""
 
-    Attributes:
-        groups: every group it reads, each once.
-        is_plain: whether it is one position of one group and nothing else.
-    """
-
-    groups: tuple[str, ...] = field(init=False)
-    is_plain: bool = field(init=False)
     kpi: str
     numerator: Position
     denominator: Position | None
@@ -62,12 +55,16 @@ class KpiOutput:
     parts: tuple[tuple[int, Position, Position], ...] = ()
     """Of a weighted KPI: weight in millionths, numerator and denominator."""
 
-    def __post_init__(self) -> None:
+    @cached_property
+    def groups(self) -> tuple[str, ...]:
+        """Every group it reads, each once."""
         positions = (self.numerator, self.denominator, *(place for _, *pair in self.parts for place in pair))
-        groups = tuple(dict.fromkeys(position.group for position in positions if position is not None))
-        is_plain = not (self.is_last or self.share or self.parts or self.denominator)
-        object.__setattr__(self, "groups", groups)
-        object.__setattr__(self, "is_plain", is_plain)
+        return tuple(dict.fromkeys(position.group for position in positions if position is not None))
+
+    @cached_property
+    def is_plain(self) -> bool:
+        """Whether it is one position of one group and nothing else."""
+        return not (self.is_last or self.share or self.parts or self.denominator)
 
 
 class Shown(NamedTuple):

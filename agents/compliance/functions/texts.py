@@ -1,6 +1,6 @@
 """Texts: words, patterns in linear time, likeness. Case and width of letters do not matter."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from decimal import ROUND_HALF_EVEN, Decimal
 from functools import lru_cache
 
@@ -44,17 +44,22 @@ def contains_any(arguments: Sequence[Node], _options: dict[str, Node]) -> Node:
 
 def _has_known(get: Run, words: frozenset[str]) -> Run:
     """The same with words that are always these: texts repeat."""
-    number = len(words)
-    of_short = lru_cache(1 << 12)(lambda text: _has_one(words, fold(text)))
+    number, has_one = len(words), _remembering(lambda text: _has_one(words, text))
 
     def run(frame: Frame) -> bool | None:
         text = get(frame)
         if text is None:
             return None
         frame.spend(number * (1 + len(text) // _WORDS_A_STEP))
-        return of_short(text) if len(text) <= _SHORT else _has_one(words, fold(text))
+        return has_one(text)
 
     return run
+
+
+def _remembering(ask: Callable[[str], bool]) -> Callable[[str], bool]:
+    """What is said of a folded text, asked of the text as it is; of short ones it is remembered: they repeat."""
+    of_short = lru_cache(1 << 12)(lambda text: ask(fold(text)))
+    return lambda text: of_short(text) if len(text) <= _SHORT else ask(fold(text))
 
 
 def _has_one(words: frozenset[str], text: str) -> bool:
@@ -78,15 +83,14 @@ def matches(arguments: Sequence[Node], _options: dict[str, Node]) -> Node:
         states = parse(pattern)
     except PatternError as error:
         raise CallError(str(error), 1) from None
-    get, found, size = arguments[0].run, Searcher(states).found, len(states)
-    of_short = lru_cache(1 << 12)(lambda text: found(fold(text)))
+    get, found, size = arguments[0].run, _remembering(Searcher(states).found), len(states)
 
     def run(frame: Frame) -> bool | None:
         text = get(frame)
         if text is None:
             return None
         frame.spend(1 + len(text) * size // _STATES_A_STEP)
-        return of_short(text) if len(text) <= _SHORT else found(fold(text))
+        return found(text)
 
     return node(TRUTH, run, arguments)
 
